@@ -1,0 +1,2 @@
+//! Command line of tuskd: reads the arguments, then makes one call.
+fn main() {}
