@@ -6,3 +6,11 @@
 /// Every raw system call: futexes, memfds, signals, pidfds, fork, rings, process titles.
 #[cfg(not(model))]
 pub mod os;
+
+pub mod sync;
+
+/// The shared memory segment: planned, made, sealed, mapped, attached to, handed out as typed references.
+#[cfg(not(model))]
+pub mod shmem;
+
+pub mod ipc;

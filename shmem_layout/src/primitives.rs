@@ -164,8 +164,8 @@ impl Default for BarrierState {
 ///
 /// | bit | name | set by | cleared by | while set |
 /// | --- | --- | --- | --- | --- |
-/// | 63 of `written` | `WAIT` | the receiver, before it sleeps | the sender | the sender sets the receiver's latch |
-/// | 63 of `read` | `WAIT` | the sender, before it sleeps | the receiver | the receiver sets the sender's latch |
+/// | 63 of `written` | `WAIT` | the receiver, before it sleeps | the same, when it runs again | the sender sets the receiver's latch |
+/// | 63 of `read` | `WAIT` | the sender, before it sleeps | the same, when it runs again | the receiver sets the sender's latch |
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct QueueHeader {

@@ -147,6 +147,14 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     Ok(rustix::thread::sched_setaffinity(None, &cpus)?)
 }
 
+/// Ends the process as `kill -9` does: nothing of it runs any more.
+pub fn kill_self() -> ! {
+    loop {
+        // SIGKILL can't be blocked; the loop is for the type.
+        let _ = rustix::process::kill_process(pid(), rustix::process::Signal::KILL);
+    }
+}
+
 /// Lets other threads and processes of this CPU run first, if any is ready.
 #[inline]
 pub fn yield_cpu() {

@@ -1,0 +1,48 @@
+//! What the benches share: placement, peers, shared memory, and what others do in place of ours.
+//!
+//! Each comparator is a type with the same trait as our own implementation has in the same bench,
+//! so that both run through the same loop: `Doorbell` (latches), `Lock` (lwlocks), [`Measured`]
+//! (the rest). Peers are processes, as in the server. criterion starts no thread without its
+//! `rayon` feature, so a bench may fork; `ForkedPeer::spawn` asserts it.
+#![allow(dead_code, reason = "every bench compiles all of this and uses a part")]
+pub mod broadcast;
+pub mod eventfd;
+pub mod locks;
+pub mod peer;
+pub mod pg_latch;
+pub mod ping_pong;
+pub mod shared_page;
+pub mod streams;
+
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
+
+/// Something that is set up once and can then time a number of its operations.
+pub trait Measured {
+    /// Does it `iterations` times; returns how long these took together.
+    fn measure(&mut self, iterations: u64) -> Duration;
+}
+
+/// Measurements short enough for a small machine.
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+}
+
+/// Measures what `make` sets up. It is made only if the command line selects this id, and dropped,
+/// with its peers, before the next one is made.
+pub fn bench<M: Measured>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    id: BenchmarkId,
+    mut make: impl FnMut() -> M,
+) {
+    let mut measured = None;
+    group.bench_function(id, |bencher| {
+        let measured = measured.get_or_insert_with(&mut make);
+        bencher.iter_custom(|iterations| measured.measure(iterations));
+    });
+}

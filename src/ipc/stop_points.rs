@@ -1,0 +1,138 @@
+//! Named stop points: places at which a test's supervisor can pause or kill whoever comes by.
+//!
+//! One list; the words lie in shared memory (`shmem_layout::StopPointWord`). In release builds without the `stop-points`
+//! feature passing one is nothing at all, else it is one load of a word that nobody writes.
+
+#[cfg(not(model))]
+use shmem_layout::SlotIndex;
+
+use super::proc::Proc;
+
+macro_rules! stop_points {
+    ($($name:ident $doc:literal;)*) => {
+        /// A place in the code.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(usize)]
+        pub enum StopPoint {
+            $(#[doc = $doc] $name),*
+        }
+
+        impl StopPoint {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+stop_points! {
+    LwLockTaken "The lock's word has it, the ledger still says `Taking`.";
+    LwLockHeld "The ledger says `Held`.";
+    LwLockBeforeSleep "The waiter bit is set, the ledger says `Waiting`, not asleep yet.";
+    LwLockAfterSleep "Woken, the lock not tried again yet: the wake-up may have been meant for one.";
+    LwLockReleased "The lock's word is free, its waiters are not woken yet.";
+    LwLockWoken "Released and waiters woken, the ledger still says `Releasing`.";
+    SemaphoreTaken "The count has it, the ledger still says `Taking`.";
+    SemaphoreAfterSleep "Woken, the permit not tried for again yet.";
+    SemaphoreReleased "The count is back, no waiter is woken yet.";
+    LatchSetBeforeWake "The latch is set, its owner not woken yet.";
+    ConditionMovedBeforeWake "The sequence has moved, the waiters are not woken yet.";
+    ConditionAfterSleep "Woken, the condition not tested yet.";
+    BarrierArrived "Arrival is shown, the phase not looked at yet.";
+    BarrierMoved "The phase has moved, the waiters are not told yet.";
+    QueueWrittenBeforeWake "Bytes are published, the receiver is not woken yet.";
+}
+
+const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);
+
+/// What a supervisor does to who comes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Action {
+    /// Nothing.
+    Pass = 0,
+    /// Stop until the supervisor says otherwise.
+    Pause = 1,
+    /// SIGKILL.
+    Kill = 2,
+}
+
+impl Proc<'_> {
+    /// Passes a stop point.
+    #[inline(always)]
+    pub fn stop_point(&self, point: StopPoint) {
+        #[cfg(all(not(model), any(debug_assertions, feature = "stop-points")))]
+        self.surroundings.stop_point(self.id().slot(), point);
+        let _ = point;
+    }
+}
+
+/// A supervisor's hands on the stop points.
+#[cfg(not(model))]
+#[derive(Clone, Copy)]
+pub struct StopPoints<'s> {
+    words: &'s [shmem_layout::StopPointWord],
+}
+
+#[cfg(not(model))]
+impl<'s> StopPoints<'s> {
+    /// Over the segment's words.
+    pub fn new(words: &'s [shmem_layout::StopPointWord]) -> Self {
+        Self { words }
+    }
+
+    /// Arms a point for `slot`, or for whoever comes first, after `skip` passes.
+    pub fn arm(self, point: StopPoint, action: Action, slot: Option<SlotIndex>, skip: u32) {
+        use crate::sync::Ordering::Release;
+        let word = &self.words[point as usize];
+        word.hits.store(0, Release);
+        word.skip.store(skip, Release);
+        word.slot.store(slot.map_or(0, |s| u32::from(s.tag())), Release);
+        word.action.store(action as u32, Release);
+    }
+
+    /// Disarms a point and lets go whoever is paused there.
+    pub fn release(self, point: StopPoint) {
+        let word = &self.words[point as usize];
+        word.action.store(Action::Pass as u32, crate::sync::Ordering::Release);
+        crate::sync::futex::wake_all(&word.action);
+    }
+
+    /// Waits until somebody was stopped at the point; `false` at the deadline.
+    pub fn wait_for_hit(self, point: StopPoint, deadline: crate::sync::Monotonic) -> bool {
+        use crate::sync::{Ordering, futex};
+        let hits = &self.words[point as usize].hits;
+        while hits.load(Ordering::Acquire) == 0 {
+            if futex::wait(hits, 0, Some(deadline)) == futex::WaitOutcome::TimedOut {
+                return hits.load(Ordering::Acquire) != 0;
+            }
+        }
+        true
+    }
+}
+
+/// Does to the caller what the word says.
+#[cfg(all(not(model), any(debug_assertions, feature = "stop-points")))]
+#[cold]
+pub(super) fn stop(slot: SlotIndex, word: &shmem_layout::StopPointWord) {
+    use crate::sync::{Ordering, futex};
+    let wanted = word.slot.load(Ordering::Acquire);
+    if wanted != 0 && wanted != u32::from(slot.tag()) {
+        return;
+    }
+    let passes_left = |skip: u32| skip.checked_sub(1);
+    if word.skip.fetch_update(Ordering::AcqRel, Ordering::Acquire, passes_left).is_ok() {
+        return;
+    }
+    let action = word.action.load(Ordering::Acquire);
+    if action == Action::Pass as u32 {
+        return;
+    }
+    word.hits.fetch_add(1, Ordering::AcqRel);
+    futex::wake_all(&word.hits);
+    if action == Action::Kill as u32 {
+        crate::os::process::kill_self();
+    }
+    while word.action.load(Ordering::Acquire) == Action::Pause as u32 {
+        futex::wait(&word.action, Action::Pause as u32, None);
+    }
+}

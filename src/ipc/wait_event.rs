@@ -1,0 +1,79 @@
+//! Wait events: what a process waits for, by PostgreSQL's classes and names where it has them.
+//!
+//! One table; number, class and name come from it. The number is what stands in a process's slot.
+
+use shmem_layout::wait_stats;
+
+macro_rules! wait_events {
+    ($($number:literal $constant:ident $class:literal $name:literal $doc:literal;)*) => {
+        impl WaitEvent {
+            $(#[doc = $doc] pub const $constant: Self = Self($number);)*
+
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self($number)),*];
+        }
+
+        const NAMES: &[(u8, &str, &str)] = &[$(($number, $class, $name)),*];
+    };
+}
+
+/// One wait event; never the zero that stands for a process that runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WaitEvent(u8);
+
+wait_events! {
+    1 MAIN_LOOP "Activity" "MainLoop" "The main loop of an auxiliary process.";
+    2 CLIENT_READ "Client" "ClientRead" "A client's next message.";
+    3 CLIENT_WRITE "Client" "ClientWrite" "Room to send to a client.";
+    4 LWLOCK "LWLock" "LWLock" "An LWLock without an event of its own.";
+    5 CONDITION_VARIABLE "IPC" "ConditionVariable" "A condition variable without an event of its own.";
+    6 SEMAPHORE "IPC" "Semaphore" "A permit of a semaphore.";
+    7 BARRIER "IPC" "Barrier" "The other members of a barrier.";
+    8 MESSAGE_QUEUE_SEND "IPC" "MessageQueueSend" "Room in a message queue.";
+    9 MESSAGE_QUEUE_RECEIVE "IPC" "MessageQueueReceive" "Bytes in a message queue.";
+    10 MESSAGE_QUEUE_ATTACH "IPC" "MessageQueueInternal" "The other side of a message queue.";
+    11 STOP_POINT "Extension" "StopPoint" "A supervisor that stopped this process at a stop point.";
+    12 LATCH "IPC" "Latch" "The own latch, without an event that says more.";
+}
+
+const _: () = assert!(NAMES.len() < wait_stats::EVENTS);
+
+impl WaitEvent {
+    /// The event of a number in shared memory; `None` for zero and unknown ones.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get((number as usize).checked_sub(1)?).copied()
+    }
+
+    /// Number in shared memory; also its place in the statistics.
+    pub const fn number(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// `wait_event_type`.
+    pub fn class(self) -> &'static str {
+        NAMES[self.0 as usize - 1].1
+    }
+
+    /// `wait_event`.
+    pub fn name(self) -> &'static str {
+        NAMES[self.0 as usize - 1].2
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_places_in_the_table() {
+        for (i, (number, ..)) in NAMES.iter().enumerate() {
+            assert_eq!(usize::from(*number), i + 1);
+            assert_eq!(
+                WaitEvent::from_number(u32::from(*number)).map(WaitEvent::number),
+                Some(u32::from(*number))
+            );
+        }
+        assert_eq!(WaitEvent::from_number(0), None);
+        assert_eq!(WaitEvent::from_number(NAMES.len() as u32 + 1), None);
+    }
+}

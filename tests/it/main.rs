@@ -1,0 +1,19 @@
+//! The integration tests: one binary that drives the real server and its process runtime.
+//!
+//! It carries a runner of its own (`harness`), because the runtime's fork refuses a process with
+//! more than one thread, and libtest runs every test in a thread. A new module of tests exports
+//! `pub const TESTS: &[Test] = tests![…];` and is named here twice: as `mod` and in the table.
+mod harness;
+mod harness_selftest;
+mod seccomp;
+
+use std::process::ExitCode;
+
+use harness::Test;
+
+/// Every module's tests, in the order in which they run.
+const MODULES: &[&[Test]] = &[harness_selftest::TESTS, seccomp::TESTS];
+
+fn main() -> ExitCode {
+    harness::main(MODULES)
+}
