@@ -133,7 +133,9 @@ impl<'s> Queue<'s> {
 fn mark_gone(header: &QueueHeader, me: &Proc<'_>, bit: u32) {
     header.gone.fetch_or(bit, Ordering::AcqRel);
     let other = if bit == QueueHeader::SENDER_GONE { &header.receiver } else { &header.sender };
-    if let Some(process) = ProcessId::from_word(other.load(Ordering::Acquire)) {
+    // A read-modify-write, so that it comes before or behind the other side's claim of its end: before it, the claim sees
+    // that this side is gone; behind it, this sees whom to wake. Two plain accesses could miss each other.
+    if let Some(process) = ProcessId::from_word(other.fetch_or(0, Ordering::AcqRel)) {
         me.set_latch(process.slot());
     }
 }
@@ -368,6 +370,8 @@ mod models {
         });
     }
 
+    /// Found by loom: a sender that was done before the receiver attached saw nobody to wake, while the receiver, whose
+    /// claim and look at `gone` were not ordered against that, saw nobody gone, and slept for ever.
     #[test]
     fn one_message() {
         transfer("queue::one_message", Some(3), 8, &[b"ab"]);
