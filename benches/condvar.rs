@@ -3,6 +3,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use support::broadcast::OneBellEach;
+use support::condition::Broadcast;
 use support::pg_latch::PgLatch;
 
 fn broadcast(criterion: &mut Criterion) {
@@ -10,6 +11,7 @@ fn broadcast(criterion: &mut Criterion) {
     for waiters in [1, 8, 64] {
         let id = BenchmarkId::new("one_signal_each", waiters);
         support::bench(&mut group, id, || OneBellEach::<PgLatch>::start(waiters));
+        support::bench(&mut group, BenchmarkId::new("broadcast", waiters), || Broadcast::start(waiters));
     }
     group.finish();
 }

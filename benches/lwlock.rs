@@ -5,7 +5,7 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use support::locks::{Mode, PthreadRwLock, TwoProcesses, TwoThreads, Uncontended};
+use support::locks::{Mode, PthreadRwLock, TuskdLwLock, TwoProcesses, TwoThreads, Uncontended};
 
 type ParkingLot = parking_lot::RwLock<()>;
 
@@ -14,11 +14,14 @@ fn lwlock(criterion: &mut Criterion) {
     let id = BenchmarkId::new::<&str, &str>;
     support::bench(&mut group, id("uncontended", "parking_lot"), || Uncontended(ParkingLot::new(())));
     support::bench(&mut group, id("uncontended", "pthread"), || Uncontended(PthreadRwLock::new()));
+    support::bench(&mut group, id("uncontended", "tuskd"), || Uncontended(TuskdLwLock::new()));
     for (name, mode) in [("shared_2", Mode::Shared), ("exclusive_2", Mode::Exclusive)] {
         let threads = || TwoThreads { lock: ParkingLot::new(()), mode };
         support::bench(&mut group, id(name, "parking_lot"), threads);
         let processes = || TwoProcesses::start(PthreadRwLock::new(), mode);
         support::bench(&mut group, id(name, "pthread"), processes);
+        let processes = || TwoProcesses::start(TuskdLwLock::new(), mode);
+        support::bench(&mut group, id(name, "tuskd"), processes);
     }
     group.finish();
 }

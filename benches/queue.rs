@@ -2,6 +2,7 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use support::queues::ShmQueue;
 use support::streams::Stream;
 
 fn queue(criterion: &mut Criterion) {
@@ -10,6 +11,7 @@ fn queue(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes as u64));
         support::bench(&mut group, BenchmarkId::new("pipe", size), || Stream::pipe(bytes));
         support::bench(&mut group, BenchmarkId::new("unix_socket", size), || Stream::unix_socket(bytes));
+        support::bench(&mut group, BenchmarkId::new("shm_queue", size), || ShmQueue::start(bytes));
     }
     group.finish();
 }

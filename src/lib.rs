@@ -14,3 +14,7 @@ pub mod sync;
 pub mod shmem;
 
 pub mod ipc;
+
+/// A demonstration of the runtime, until there is a server to start.
+#[cfg(not(model))]
+pub mod demo;

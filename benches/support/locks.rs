@@ -1,4 +1,4 @@
-//! Reader-writer locks of others, and the two ways in which two parties contend for one.
+//! Reader-writer locks, ours and others, and the two ways in which two parties contend for one.
 //!
 //! A contended operation is: both parties take and release the lock once. Critical sections are
 //! empty, so this measures the lock's own cost at its worst.
@@ -14,11 +14,16 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use shmem_layout::{LwLockState, ProcessId};
+use tuskd::ipc::{LwLock, Proc, WaitEvent, lwlock};
+use tuskd::shmem::RegionSpec;
+
 use super::Measured;
 use super::eventfd::EventFd;
 use super::peer::{ForkedPeer, Placement, pin_to_cpu};
 use super::ping_pong::Doorbell;
 use super::shared_page::{LINE, SharedPage};
+use super::world::{VERSION, World};
 
 /// A lock that can be shared.
 pub trait Lock {
@@ -27,6 +32,9 @@ pub trait Lock {
 
     /// Takes it exclusively, and releases it.
     fn lock_exclusive_once(&self);
+
+    /// Called by a forked peer before it uses its copy of this, for locks that know who takes them.
+    fn become_peer(&mut self) {}
 }
 
 /// How contenders take the lock.
@@ -103,6 +111,38 @@ impl Lock for parking_lot::RwLock<()> {
     }
 }
 
+/// tuskd's LWLock, as one process sees it.
+pub struct TuskdLwLock {
+    world: World,
+    peer: ProcessId,
+    me: &'static Proc<'static>,
+    lock: LwLock<'static>,
+}
+
+impl TuskdLwLock {
+    /// A free one in a segment of its own.
+    pub fn new() -> Self {
+        let mut world = World::new(2, &[RegionSpec::of::<LwLockState>("locks", VERSION, 1)]);
+        let locks = world.segment().region::<LwLockState>("locks", VERSION).expect("the region is planned");
+        let (me, peer) = (world.claim(), world.claim());
+        Self { me: world.enter(me), peer, world, lock: LwLock::new(&locks[0], WaitEvent::LWLOCK) }
+    }
+}
+
+impl Lock for TuskdLwLock {
+    fn lock_shared_once(&self) {
+        drop(self.lock.acquire(self.me, lwlock::Mode::Shared));
+    }
+
+    fn lock_exclusive_once(&self) {
+        drop(self.lock.acquire(self.me, lwlock::Mode::Exclusive));
+    }
+
+    fn become_peer(&mut self) {
+        self.me = self.world.enter(self.peer);
+    }
+}
+
 /// Lets two parties start together, and one of them learn when both are done.
 struct Gate<'a> {
     ready: &'a AtomicU32,
@@ -155,9 +195,10 @@ pub struct TwoProcesses<L> {
 
 impl<L: Lock> TwoProcesses<L> {
     /// Starts the peer, which sleeps between measurements.
-    pub fn start(lock: L, mode: Mode) -> Self {
+    pub fn start(mut lock: L, mode: Mode) -> Self {
         let (page, start) = (SharedPage::new(), EventFd::new());
         let peer = ForkedPeer::spawn(Placement::OtherCore, || {
+            lock.become_peer();
             loop {
                 let iterations = start.take();
                 Gate::on(&page).follow(|| mode.take(&lock, iterations));

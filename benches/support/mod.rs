@@ -6,13 +6,18 @@
 //! `rayon` feature, so a bench may fork; `ForkedPeer::spawn` asserts it.
 #![allow(dead_code, reason = "every bench compiles all of this and uses a part")]
 pub mod broadcast;
+pub mod condition;
 pub mod eventfd;
+pub mod exchanges;
+pub mod latches;
 pub mod locks;
 pub mod peer;
 pub mod pg_latch;
 pub mod ping_pong;
+pub mod queues;
 pub mod shared_page;
 pub mod streams;
+pub mod world;
 
 use std::time::Duration;
 

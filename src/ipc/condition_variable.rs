@@ -71,8 +71,8 @@ impl<'s> ConditionVariable<'s> {
         });
     }
 
-    /// Wakes one waiter, for conditions that only one can use. If the one dies before it used it, whoever handles its
-    /// death wakes the others; if it is interrupted, it must pass the signal on.
+    /// Wakes one waiter, for conditions that only one can use. If the one is interrupted before it saw the condition, it
+    /// wakes another; if it dies, whoever handles its death wakes all.
     pub fn signal(self, me: &Proc<'_>) {
         me.waking(self.word, || {
             let before = self.word.fetch_add(ConditionVariableWord::STEP, Ordering::AcqRel);
@@ -140,6 +140,38 @@ mod models {
                 }
             });
             takers.into_iter().for_each(|t| t.join().unwrap());
+        });
+    }
+
+    /// One thing, one signal, two takers of which one is cancelled: the signal must not be lost with it.
+    #[test]
+    fn cancelled_waiter_passes_the_signal_on() {
+        run_model("condition_variable::cancelled_waiter_passes_the_signal_on", Some(2), 20_000, || {
+            let world = World::new(3);
+            let take = |world: &World, me: &Proc<'_>| {
+                let things = &world.words[0];
+                ConditionVariable::new(&world.condition).wait_until(
+                    me,
+                    None,
+                    WaitEvent::CONDITION_VARIABLE,
+                    || things.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok(),
+                )
+            };
+            let cancelled = spawn(&world, 1, move |world, me| {
+                if take(world, me).is_ok() {
+                    // It came first after all: give it to the other.
+                    world.words[0].fetch_add(1, Ordering::AcqRel);
+                    ConditionVariable::new(&world.condition).signal(me);
+                }
+            });
+            let taker = spawn(&world, 2, move |world, me| take(world, me).expect("nobody interrupts"));
+            world.run(0, |world, me| {
+                world.words[0].fetch_add(1, Ordering::AcqRel);
+                ConditionVariable::new(&world.condition).signal(me);
+                me.interrupt(world.slot(1), Interrupts::CANCEL);
+            });
+            cancelled.join().unwrap();
+            taker.join().unwrap();
         });
     }
 

@@ -99,6 +99,18 @@ impl<'s> Latch<'s> {
         self.word.fetch_and(!LatchWord::WAITING, Ordering::AcqRel) & LatchWord::SET != 0
     }
 
+    /// Says that the owner is about to sleep in epoll, where its eventfd wakes it. `false`: it is set, do not sleep.
+    #[cfg(not(model))]
+    pub(super) fn announce_fd(self) -> bool {
+        self.word.fetch_or(LatchWord::WAITING_FD, Ordering::AcqRel) & LatchWord::SET == 0
+    }
+
+    /// Takes [`Self::announce_fd`] back; whether it is set.
+    #[cfg(not(model))]
+    pub(super) fn withdraw_fd(self) -> bool {
+        self.word.fetch_and(!LatchWord::WAITING_FD, Ordering::AcqRel) & LatchWord::SET != 0
+    }
+
     /// The owner's wait until it is set; `Err(TimedOut)` if the deadline comes first. Interrupts need no result of their
     /// own: they come by the latch. Leaves it set.
     pub fn wait(self, me: &Proc<'_>, deadline: Option<Monotonic>, event: WaitEvent) -> Result<(), WaitEnd> {

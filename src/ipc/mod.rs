@@ -19,15 +19,21 @@ pub mod wait_event;
 #[cfg(not(model))]
 pub mod death;
 #[cfg(not(model))]
+pub mod hangup;
+#[cfg(not(model))]
 pub mod latch_fds;
 #[cfg(not(model))]
 pub mod pmsignal;
 #[cfg(not(model))]
 pub mod regions;
 #[cfg(not(model))]
+pub mod signals;
+#[cfg(not(model))]
 pub mod slots;
 #[cfg(not(model))]
 mod surroundings;
+#[cfg(not(model))]
+pub mod wait_set;
 #[cfg(not(model))]
 pub mod wait_stats;
 
@@ -45,3 +51,5 @@ pub use proc::{CriticalSection, Proc, WaitEnd};
 pub use regions::Ipc;
 pub use semaphore::Semaphore;
 pub use wait_event::WaitEvent;
+#[cfg(not(model))]
+pub use wait_set::WaitSet;

@@ -155,6 +155,12 @@ impl<'s> Proc<'s> {
         result
     }
 
+    /// The eventfd that ends this process's sleep in epoll, if latches use them.
+    #[cfg(not(model))]
+    pub(super) fn own_event_fd(&self) -> Option<&'s crate::os::eventfd::EventFd> {
+        self.surroundings.event_fd(self.id.slot())
+    }
+
     /// Offset in the segment of something in it.
     pub(super) fn offset_of<T>(&self, thing: &T) -> Offset {
         Offset::new((std::ptr::from_ref(thing) as usize - self.base) as u64)
@@ -182,8 +188,9 @@ impl<'s> Proc<'s> {
         result
     }
 
-    /// Notes the awaited word, so that if this process dies having eaten a wake-up, somebody wakes the others.
-    fn noting<R>(&self, word: &AtomicU32, f: impl FnOnce() -> R) -> R {
+    /// Notes the awaited word, so that if this process dies having eaten a wake-up, somebody wakes the others. Until the
+    /// awaited thing is had, not until the sleep ends: who dies between has eaten it too.
+    pub(super) fn noting<R>(&self, word: &AtomicU32, f: impl FnOnce() -> R) -> R {
         self.slot.awaited.store(self.offset_of(word).bytes(), Ordering::Relaxed);
         fence(Ordering::Release);
         let result = f();
@@ -202,7 +209,7 @@ impl<'s> Proc<'s> {
         self.noting(word, || self.waiting(event, || futex::wait_bitset(word, expected, bitset, None)));
     }
 
-    /// Sleeps on `word` while it holds `expected` and the own latch is not set.
+    /// Sleeps on `word` while it holds `expected` and the own latch is not set. The caller notes the word.
     pub(super) fn sleep_or_latch(
         &self,
         word: &AtomicU32,
@@ -216,7 +223,7 @@ impl<'s> Proc<'s> {
             return Sleep::LatchSet;
         }
         let words = [(word, expected), (latch.word(), LatchWord::WAITING)];
-        let outcome = self.noting(word, || self.waiting(event, || self.wait_any(&words, deadline)));
+        let outcome = self.waiting(event, || self.wait_any(&words, deadline));
         match (latch.withdraw(), outcome) {
             (true, _) => Sleep::LatchSet,
             (false, WaitOutcome::TimedOut) => Sleep::TimedOut,
@@ -244,24 +251,33 @@ impl<'s> Proc<'s> {
         event: WaitEvent,
         mut condition: impl FnMut() -> bool,
     ) -> Result<(), WaitEnd> {
-        let mut took_latch = false;
-        let result = loop {
-            let expected = ticket();
-            if condition() {
-                break Ok(());
-            }
-            if !self.pending_interrupts().is_empty() {
-                break Err(WaitEnd::Interrupted);
-            }
-            match self.sleep_or_latch(word, expected, deadline, event) {
-                Sleep::TestAgain => {}
-                Sleep::LatchSet => {
-                    self.latch().reset();
-                    took_latch = true;
+        let (mut took_latch, mut slept) = (false, false);
+        let result = self.noting(word, || {
+            loop {
+                let expected = ticket();
+                if condition() {
+                    break Ok(());
                 }
-                Sleep::TimedOut => break if condition() { Ok(()) } else { Err(WaitEnd::TimedOut) },
+                if !self.pending_interrupts().is_empty() {
+                    break Err(WaitEnd::Interrupted);
+                }
+                let end = self.sleep_or_latch(word, expected, deadline, event);
+                slept = true;
+                self.stop_point(StopPoint::ConditionAfterSleep);
+                match end {
+                    Sleep::TestAgain => {}
+                    Sleep::LatchSet => {
+                        self.latch().reset();
+                        took_latch = true;
+                    }
+                    Sleep::TimedOut => break if condition() { Ok(()) } else { Err(WaitEnd::TimedOut) },
+                }
             }
-        };
+        });
+        if result.is_err() && slept {
+            // A wake-up meant for one may have come together with what ended this wait.
+            futex::wake(word, 1);
+        }
         if took_latch {
             // Whoever set it may have meant something else than this wait.
             let _ = self.latch().set();

@@ -62,7 +62,8 @@ impl<'s> Semaphore<'s> {
         deadline: Option<Monotonic>,
     ) -> Result<Permit<'p, 's>, AcquireError> {
         let entry = me.take(ResourceKind::Semaphore, self.state)?;
-        match self.acquire_noted(me, deadline, &entry) {
+        let taken = me.noting(&self.state.wake, || self.acquire_claimed(me, deadline, &entry));
+        match taken {
             Ok(()) => Ok(self.granted(me, entry)),
             Err(end) => {
                 // This process may have been the one that a release woke.
@@ -100,7 +101,7 @@ impl<'s> Semaphore<'s> {
         self.state.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
-    fn acquire_noted(self, me: &Proc<'_>, deadline: Option<Monotonic>, entry: &Entry) -> Result<(), WaitEnd> {
+    fn acquire_claimed(self, me: &Proc<'_>, deadline: Option<Monotonic>, entry: &Entry) -> Result<(), WaitEnd> {
         let mut took_latch = false;
         let mut slept = false;
         let result = loop {

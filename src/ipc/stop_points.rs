@@ -52,7 +52,7 @@ pub enum Action {
     Pass = 0,
     /// Stop until the supervisor says otherwise.
     Pause = 1,
-    /// SIGKILL.
+    /// SIGKILL for the first who comes by.
     Kill = 2,
 }
 
@@ -123,13 +123,16 @@ pub(super) fn stop(slot: SlotIndex, word: &shmem_layout::StopPointWord) {
     if word.skip.fetch_update(Ordering::AcqRel, Ordering::Acquire, passes_left).is_ok() {
         return;
     }
-    let action = word.action.load(Ordering::Acquire);
-    if action == Action::Pass as u32 {
+    let is_killed = word
+        .action
+        .compare_exchange(Action::Kill as u32, Action::Pass as u32, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok();
+    if !is_killed && word.action.load(Ordering::Acquire) != Action::Pause as u32 {
         return;
     }
     word.hits.fetch_add(1, Ordering::AcqRel);
     futex::wake_all(&word.hits);
-    if action == Action::Kill as u32 {
+    if is_killed {
         crate::os::process::kill_self();
     }
     while word.action.load(Ordering::Acquire) == Action::Pause as u32 {

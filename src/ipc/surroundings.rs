@@ -9,6 +9,7 @@ use shmem_layout::{LatchWord, SlotIndex, StopPointWord, WaitEventStats};
 
 use super::latch_fds::LatchFds;
 use super::wait_event::WaitEvent;
+use crate::os::eventfd::EventFd;
 use crate::sync::futex::{self, WaitOutcome};
 use crate::sync::{AtomicU32, Monotonic, Ordering};
 
@@ -42,6 +43,11 @@ impl<'s> Surroundings<'s> {
         if let Some(fds) = self.latch_fds {
             fds.of(target).signal();
         }
+    }
+
+    /// The eventfd of a slot, if latches use them.
+    pub(super) fn event_fd(&self, slot: SlotIndex) -> Option<&'s EventFd> {
+        self.latch_fds.map(|fds| fds.of(slot))
     }
 
     pub(super) fn count_wait(&self, event: WaitEvent, started: Monotonic) {

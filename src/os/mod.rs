@@ -25,6 +25,8 @@ pub mod process;
 pub mod proctitle;
 /// Masks, handlers, and signals read from a descriptor.
 pub mod signal;
+/// Sockets, without waiting for them.
+pub mod socket;
 /// Small readers of /proc and /sys.
 pub mod sysinfo;
 /// io_uring as tuskd uses it: one ring per process, entered once per round trip.

@@ -136,6 +136,16 @@ pub unsafe fn install_interrupting_handler(signal: Signal, handler: extern "C" f
     unsafe { set_action(signal, handler as *const () as usize, 0) }
 }
 
+/// Runs `f`, the body of a handler, so that the code it lands in finds its errno unchanged.
+pub fn preserving_errno<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: the address is that of this thread's errno, which lives as long as the thread.
+    let errno = unsafe { *libc::__errno_location() };
+    let result = f();
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    result
+}
+
 /// # Safety
 ///
 /// `action` is SIG_IGN, SIG_DFL, or an `extern "C" fn(c_int)` that is async-signal-safe.

@@ -174,6 +174,17 @@ impl Ring {
         Completions(&mut self.queues.completions)
     }
 
+    /// Whether the calling process made the ring: a forked child can do nothing with it but drop it.
+    pub fn is_own(&self) -> bool {
+        self.owner == process::pid()
+    }
+
+    /// Whether entries pushed have not reached the kernel yet.
+    #[inline]
+    pub fn has_queued(&self) -> bool {
+        !self.queues.submissions.is_empty()
+    }
+
     /// Entries that fit before the next submit.
     pub fn room(&self) -> usize {
         let submissions = &self.queues.submissions;

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
 
 use bytemuck::Zeroable;
 use shmem_layout::header::{MAGIC, MAX_REGIONS, REGION_ALIGN};
@@ -176,6 +177,19 @@ impl Segment {
         // SAFETY: the region lies within the mapping (checked), is aligned to a cache line, holds `item_count` items of
         // this size, and `T` allows any bits and concurrent change.
         Ok(unsafe { std::slice::from_raw_parts(self.start_of(entry).cast::<T>(), entry.item_count as usize) })
+    }
+
+    /// Item `index` of a region of plain bytes, as address and length; who may touch them when is its owner's protocol.
+    pub fn item(&self, name: &str, version: u32, index: usize) -> Result<NonNull<[u8]>, SegmentError> {
+        let entry = self.entry(name, version)?;
+        if index as u64 >= entry.item_count {
+            let problem = format!("has no item {index}");
+            return Err(SegmentError::Region { name: name.to_string(), problem });
+        }
+        let len = entry.item_size as usize;
+        let start = self.start_of(entry).wrapping_add(index * len);
+        let start = NonNull::new(start).expect("within a mapping");
+        Ok(NonNull::slice_from_raw_parts(start, len))
     }
 
     /// Queue `index` of a region of queues: its header, and the ring that fills the rest of the item.

@@ -5,14 +5,23 @@
 //! `pub const TESTS: &[Test] = tests![…];` and is named here twice: as `mod` and in the table.
 mod harness;
 mod harness_selftest;
+mod ipc;
 mod seccomp;
+mod world;
 
 use std::process::ExitCode;
 
 use harness::Test;
 
 /// Every module's tests, in the order in which they run.
-const MODULES: &[&[Test]] = &[harness_selftest::TESTS, seccomp::TESTS];
+const MODULES: &[&[Test]] = &[
+    harness_selftest::TESTS,
+    seccomp::TESTS,
+    ipc::TESTS[0],
+    ipc::TESTS[1],
+    ipc::TESTS[2],
+    ipc::TESTS[3],
+];
 
 fn main() -> ExitCode {
     harness::main(MODULES)

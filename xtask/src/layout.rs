@@ -2,7 +2,10 @@
 //!
 //! The figures belong to the crates that own them; this file only asks and prints.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use shmem_layout::{ALL_STRUCTS, reflect};
+use tuskd::ipc::Ipc;
+use tuskd::shmem::Plan;
 
 /// Prints the segment's map for `max_processes` process slots, or the C header.
 pub fn run(max_processes: u32, header: bool) -> Result<()> {
@@ -13,10 +16,32 @@ pub fn run(max_processes: u32, header: bool) -> Result<()> {
 
 /// Each region of the segment: offset, size, what it holds.
 fn segment_map(max_processes: u32) -> Result<String> {
-    bail!("not built yet: the map of the segment for {max_processes} processes")
+    let plan = Plan::new(&Ipc::region_specs(max_processes as usize))?;
+    Ok(format!("{plan}\n"))
 }
 
 /// The shared types as C structs, which a test compiles to compare sizes and offsets.
 fn c_header() -> Result<String> {
-    bail!("not built yet: the C header of the shared types")
+    let mut text = String::new();
+    reflect::write_c_header(&mut text, ALL_STRUCTS)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A changed layout shows here as a changed line.
+    #[test]
+    fn the_map_for_128_processes() {
+        insta::assert_snapshot!(segment_map(128).unwrap(), @"");
+    }
+
+    #[test]
+    fn the_header_has_every_struct() {
+        let header = c_header().unwrap();
+        for layout in ALL_STRUCTS {
+            assert!(header.contains(&format!("struct {} {{", layout.name)), "{} is missing", layout.name);
+        }
+    }
 }

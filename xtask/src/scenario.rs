@@ -1,21 +1,39 @@
 //! Scenarios for `cargo xtask syscalls`: each performs one operation a given number of times, in processes
 //! whose roles it announces, so that the calls each role makes per operation can be counted.
-
-use std::fs::File;
-use std::io::Write;
-use std::process;
+//!
+//! To make the counts exact, whoever wakes somebody first waits, without system calls, until that one has said
+//! that it sleeps. Without this, some sleeps and wake-ups would be saved by chance.
 
 use anyhow::{Context, Result};
+
+mod latches;
+mod lwlocks;
+mod messages;
+mod world;
 
 /// A name, what one operation is, and the function that performs it `count` times.
 pub type Scenario = (&'static str, &'static str, fn(count: u64) -> Result<()>);
 
 /// All scenarios, in the order in which they are reported.
-pub const SCENARIOS: [Scenario; 1] = [(
-    "write_one_byte",
-    "write one byte to /dev/null: shows that the counting itself adds nothing",
-    write_one_byte,
-)];
+pub const SCENARIOS: [Scenario; 9] = [
+    (
+        "write_one_byte",
+        "write one byte to /dev/null: the counting itself adds nothing",
+        messages::write_one_byte,
+    ),
+    ("latch_set_idle", "set the latch of a process that runs, and reset it", latches::set_idle),
+    ("latch_round_trip", "ping wakes pong, pong wakes ping, both asleep between", latches::round_trip),
+    ("condvar_broadcast_64", "one broadcast that wakes 64 waiters", latches::broadcast_to_64),
+    ("lwlock_uncontended", "take a free LWLock shared, then exclusively", lwlocks::uncontended),
+    ("lwlock_handoff", "release an LWLock that a writer sleeps for, and take it again", lwlocks::handoff),
+    ("queue_64B", "send and receive 64 bytes through a queue of 64 KiB", messages::queue_64_bytes),
+    ("wait_set_round_trip", "a request and its answer; the server in io_uring", messages::exchange_by_ring),
+    (
+        "wait_set_round_trip_epoll",
+        "a request and its answer; the server in epoll",
+        messages::exchange_by_epoll,
+    ),
+];
 
 /// Performs the scenario called `name` `count` times.
 pub fn run(name: &str, count: u64) -> Result<()> {
@@ -30,20 +48,6 @@ pub fn find(name: &str) -> Result<Scenario> {
         let known: Vec<_> = SCENARIOS.iter().map(|(name, _, _)| *name).collect();
         format!("no scenario {name}; there are: {}", known.join(", "))
     })
-}
-
-/// Tells `syscalls` that process `pid` plays `role`; processes of one role are added up.
-fn announce(role: &str, pid: u32) {
-    println!("role {role} {pid}");
-}
-
-fn write_one_byte(count: u64) -> Result<()> {
-    announce("writer", process::id());
-    let mut null = File::options().write(true).open("/dev/null")?;
-    for _ in 0..count {
-        null.write_all(b"x")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! Each scenario runs twice under strace, in a process of its own, with different counts; the difference of
 //! the two, divided by the difference of the counts, leaves out what start and end cost. strace slows every
 //! call down, so a scenario whose processes race each other may sleep more often here than it does alone.
+//!
+//! Scenarios run in a release build, since debug builds make calls of their own to check themselves.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,16 +35,26 @@ pub fn run(names: &[String]) -> Result<()> {
     } else {
         names.iter().map(|name| scenario::find(name)).collect::<Result<_>>()?
     };
+    let xtask = build_for_release()?;
     for (name, description, _) in scenarios {
         println!("{name}: {description}");
-        let (few, many) = (trace(name, FEW)?, trace(name, MANY)?);
+        let (few, many) = (trace(&xtask, name, FEW)?, trace(&xtask, name, MANY)?);
         print_table(&per_operation(&few, &many));
     }
     Ok(())
 }
 
+/// Builds ourselves once more. Returns where the program is.
+fn build_for_release() -> Result<PathBuf> {
+    let status = workspace::cargo().args(["build", "--quiet", "--release", "--package", "xtask"]).status()?;
+    if !status.success() {
+        bail!("building xtask for release failed ({status})");
+    }
+    Ok(workspace::target_dir()?.join("release").join("xtask"))
+}
+
 /// Runs the scenario under strace and counts its calls.
-fn trace(name: &str, count: u64) -> Result<Counts> {
+fn trace(xtask: &Path, name: &str, count: u64) -> Result<Counts> {
     let folder = workspace::target_dir()?.join("syscalls").join(format!("{name}-{count}"));
     if folder.exists() {
         fs::remove_dir_all(&folder).context("removing old traces")?;
@@ -52,7 +63,7 @@ fn trace(name: &str, count: u64) -> Result<Counts> {
     let output = Command::new("strace")
         .args(["-f", "-ff", "-qq", "-s0", "-o"])
         .arg(folder.join("trace"))
-        .arg(env::current_exe()?)
+        .arg(xtask)
         .args(["scenario", name, &count.to_string()])
         .stderr(Stdio::inherit())
         .output()
@@ -80,7 +91,7 @@ fn count_calls(folder: &Path, roles: &BTreeMap<String, String>) -> Result<Counts
         let role = roles.get(&pid).map_or(UNANNOUNCED, String::as_str);
         let trace = fs::read(&path)?;
         for call in String::from_utf8_lossy(&trace).lines().filter_map(call_name) {
-            *counts.entry((role.to_owned(), call.to_owned())).or_default() += 1;
+            *counts.entry((role.to_owned(), call)).or_default() += 1;
         }
     }
     Ok(counts)
@@ -90,11 +101,19 @@ fn traces(folder: &Path) -> Result<Vec<PathBuf>> {
     fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// The call that a line of a trace begins; signals, exits and the ends of interrupted calls begin none.
-fn call_name(line: &str) -> Option<&str> {
-    let (name, _) = line.split_once('(')?;
+/// The call that a line of a trace begins, for a futex with what it does; signals, exits and the ends of
+/// interrupted calls begin none.
+fn call_name(line: &str) -> Option<String> {
+    let (name, arguments) = line.split_once('(')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+    if name.is_empty() || !name.chars().all(is_name) {
+        return None;
+    }
+    let operation = arguments.split(", ").find_map(|argument| argument.strip_prefix("FUTEX_"));
+    match operation.and_then(|operation| operation.split(|c| !is_name(c)).next()) {
+        Some(operation) if name == "futex" => Some(format!("futex {operation}")),
+        _ => Some(name.to_owned()),
+    }
 }
 
 /// Calls per operation, without what both runs have in common.
@@ -148,8 +167,10 @@ mod tests {
 
     #[test]
     fn only_beginnings_of_calls_count() {
-        assert_eq!(call_name("write(3, \"\"..., 1) = 1"), Some("write"));
-        assert_eq!(call_name("futex(0x7f, FUTEX_WAIT <unfinished ...>"), Some("futex"));
+        let name = |line| call_name(line).unwrap_or_default();
+        assert_eq!(name("write(3, \"\"..., 1) = 1"), "write");
+        assert_eq!(name("futex(0x7f, FUTEX_WAIT <unfinished ...>"), "futex WAIT");
+        assert_eq!(name("futex(0x7f, FUTEX_WAKE_BITSET|FUTEX_CLOCK_REALTIME, 1) = 0"), "futex WAKE_BITSET");
         assert_eq!(call_name("<... futex resumed>) = 0"), None);
         assert_eq!(call_name("--- SIGUSR1 {si_signo=SIGUSR1, (x)} ---"), None);
         assert_eq!(call_name("+++ exited with 0 +++"), None);

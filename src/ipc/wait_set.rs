@@ -1,0 +1,279 @@
+//! One wait for everything a process waits for at once: its own latch, its sockets, a deadline, the postmaster's death.
+//!
+//! A process makes its [`WaitSet`] after the fork. There are two implementations behind it, and a server uses one of them
+//! throughout ([`IoMethod::choose`]):
+//!
+//! - `by_ring`: an io_uring. A wait for the latch's word and one for the postmaster's end stay armed in it, so a round trip
+//!   with a client ([`WaitSet::exchange`]) is one `io_uring_enter`, which sends the answer, receives the next request and
+//!   sleeps until that is there.
+//! - `by_epoll`: `send`, `recv`, and `epoll_wait` when there is nothing to receive. A futex can't be waited for there, so
+//!   who sets the latch writes an eventfd too.
+//!
+//! This file has what both share: the loop around the sleep. Its order makes that no wake-up is lost, as `latch` explains:
+//! look, announce on the latch's word, sleep only if that was not set, withdraw, look again. How a sleep ended is never
+//! believed: the kernel hides signals from a ring that has just submitted, and a late wake-up may be meant for the wait
+//! before. So after each one the loop looks at everything again.
+//!
+//! Sockets belong to the wait set from [`WaitSet::add`] to [`WaitSet::remove`]. The ring may be receiving ahead, so once a
+//! socket was used with `exchange`, its bytes come from there only.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use super::hangup::Lifeline;
+use super::latch::Latch;
+use super::proc::Proc;
+use super::wait_event::WaitEvent;
+use crate::sync::Monotonic;
+
+mod by_epoll;
+mod by_ring;
+mod flights;
+mod line;
+mod mailbox;
+mod ring_io;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use by_epoll::ByEpoll;
+use flights::Flights;
+
+pub use ring_io::RingIo;
+pub use types::{
+    Choice, Exchange, IoMethod, MAX_SOCKETS, NewError, NoRing, Readiness, Socket, SocketSet, Wakeup,
+};
+
+/// Bytes that one exchange can receive.
+pub const RECEIVE_SIZE: usize = 16 * 1024;
+
+/// See the module.
+pub struct WaitSet<'s> {
+    method: Box<dyn Method + 's>,
+    latch: Latch<'s>,
+}
+
+/// What a wait is for, beside what always ends one.
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    /// One of these sockets is as wanted.
+    Ready(&'a [(&'a Socket, Readiness)]),
+    /// Everything is sent.
+    Sent(usize),
+    /// Everything is sent, and something received.
+    Received(usize),
+}
+
+impl Goal<'_> {
+    /// Whether it is about this socket.
+    fn concerns(self, socket: usize) -> bool {
+        match self {
+            Self::Ready(wanted) => wanted.iter().any(|(wanted, _)| wanted.index() == socket),
+            Self::Sent(goal) | Self::Received(goal) => goal == socket,
+        }
+    }
+}
+
+/// The first free place for a socket.
+fn free_place<T>(sockets: &mut Vec<Option<T>>) -> io::Result<usize> {
+    if let Some(place) = sockets.iter().position(Option::is_none) {
+        return Ok(place);
+    }
+    if sockets.len() == MAX_SOCKETS {
+        return Err(io::Error::other(format!("a wait set holds at most {MAX_SOCKETS} sockets")));
+    }
+    sockets.push(None);
+    Ok(sockets.len() - 1)
+}
+
+/// One of the two implementations. The loop of [`WaitSet::run`] calls `begin`, then `advance` before and after each sleep
+/// or look, then `settle`.
+trait Method {
+    fn add(&mut self, socket: OwnedFd) -> io::Result<Socket>;
+    fn remove(&mut self, socket: usize) -> io::Result<OwnedFd>;
+    fn socket(&self, socket: usize) -> BorrowedFd<'_>;
+
+    /// Forgets what the last wait found, and puts `send` behind what is still to be sent.
+    fn begin(&mut self, goal: Goal<'_>, send: &[u8]) -> io::Result<()>;
+    /// Starts what is missing for the goal. Whether it is reached.
+    fn advance(&mut self, goal: Goal<'_>) -> io::Result<bool>;
+    /// See [`Latch::announce`].
+    fn announce(&self, latch: Latch<'_>) -> bool;
+    /// See [`Latch::withdraw`].
+    fn withdraw(&self, latch: Latch<'_>);
+    /// Sleeps until something happened that may matter. Whether `deadline` passed. The latch is announced.
+    fn sleep(&mut self, deadline: Option<Monotonic>) -> io::Result<bool>;
+    /// Finds out what has happened so far.
+    fn look(&mut self) -> io::Result<()>;
+    /// Ends what must not go on between two waits: nothing is being sent after it.
+    fn settle(&mut self, goal: Goal<'_>) -> io::Result<()>;
+
+    fn postmaster_dead(&self) -> bool;
+    fn ready(&self) -> (SocketSet, SocketSet);
+    fn io_finished(&self) -> bool;
+    /// Bytes not sent yet.
+    fn unsent(&self, socket: usize) -> usize;
+    /// Takes the result of a finished receive.
+    fn take_received(&mut self, socket: usize) -> Option<usize>;
+    fn received(&self, socket: usize) -> &[u8];
+
+    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()>;
+    fn ring(&mut self) -> Option<RingIo<'_>>;
+}
+
+impl<'s> WaitSet<'s> {
+    /// A wait set for this process, without sockets. `postmaster` is a pidfd; it is duplicated. Only in the process `me`
+    /// itself, after the fork: a child that inherits a wait set can do nothing with it but drop it.
+    pub fn new(me: &Proc<'s>, choice: Choice, postmaster: Option<BorrowedFd<'_>>) -> Result<Self, NewError> {
+        let postmaster = postmaster.map(|fd| fd.try_clone_to_owned()).transpose()?;
+        let method: Box<dyn Method + 's> = if choice.uses_ring() {
+            Box::new(Flights::new(me.latch(), postmaster)?)
+        } else {
+            let own = me.own_event_fd().ok_or(NewError::NoLatchFds)?;
+            Box::new(ByEpoll::new(own, postmaster)?)
+        };
+        Ok(Self { method, latch: me.latch() })
+    }
+
+    /// Takes over a socket, connected or listening, blocking or not. At most [`MAX_SOCKETS`] at a time.
+    pub fn add(&mut self, socket: impl Into<OwnedFd>) -> io::Result<Socket> {
+        self.method.add(socket.into())
+    }
+
+    /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost.
+    #[expect(clippy::needless_pass_by_value, reason = "the name must not be used any more")]
+    pub fn remove(&mut self, socket: Socket) -> io::Result<OwnedFd> {
+        self.method.remove(socket.index())
+    }
+
+    /// The descriptor of a socket, for accepting from it and for its options; see the module about reading from it.
+    pub fn socket(&self, socket: &Socket) -> BorrowedFd<'_> {
+        self.method.socket(socket.index())
+    }
+
+    /// Waits until one of `sockets` is as wanted, the own latch is set, the postmaster is dead, other I/O of the ring is
+    /// finished, or the deadline passed. Looks at all of them even if the latch is set already.
+    ///
+    /// A socket may be found ready and yet be empty when it is looked at, if other processes have it too.
+    pub fn wait(
+        &mut self,
+        me: &Proc<'_>,
+        sockets: &[(&Socket, Readiness)],
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> io::Result<Wakeup> {
+        let timed_out = self.run(me, Goal::Ready(sockets), &[], deadline, event)?;
+        let (readable, writable) = self.method.ready();
+        Ok(Wakeup {
+            latch_set: self.latch.is_set(),
+            postmaster_dead: self.method.postmaster_dead(),
+            timed_out,
+            io_finished: self.method.io_finished(),
+            readable,
+            writable,
+        })
+    }
+
+    /// Sends `bytes` (maybe none), then waits for the peer's next ones, of which [`Self::received`] then has at most
+    /// [`RECEIVE_SIZE`]. Nothing counts as received before everything is sent. The own latch, the postmaster's death and the deadline end it early; call it again, with what is
+    /// to be sent in addition, to go on. An error means that the connection is of no use any more.
+    ///
+    /// `bytes` are copied: the kernel may still be sending them when this returns early.
+    pub fn exchange(
+        &mut self,
+        me: &Proc<'_>,
+        socket: &Socket,
+        bytes: &[u8],
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> io::Result<Exchange> {
+        let timed_out = self.run(me, Goal::Received(socket.index()), bytes, deadline, event)?;
+        let received = self.method.take_received(socket.index());
+        Ok(Exchange { received, ..self.exchanged(socket, timed_out) })
+    }
+
+    /// Sends `bytes` without receiving anything. Otherwise as [`Self::exchange`].
+    pub fn send(
+        &mut self,
+        me: &Proc<'_>,
+        socket: &Socket,
+        bytes: &[u8],
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> io::Result<Exchange> {
+        let timed_out = self.run(me, Goal::Sent(socket.index()), bytes, deadline, event)?;
+        Ok(self.exchanged(socket, timed_out))
+    }
+
+    /// What the last [`Self::exchange`] received; empty if it received nothing.
+    pub fn received(&self, socket: &Socket) -> &[u8] {
+        self.method.received(socket.index())
+    }
+
+    /// Holds the process's end of its hang-up pipe, and the instance lock, until this wait set is gone and nothing that
+    /// was submitted to its ring is on its way any more. See `hangup`.
+    pub fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        self.method.hold(lifeline, instance_lock)
+    }
+
+    /// The ring, for the process's other I/O; `None`: there is none. A process has one ring, so that one sleep waits for
+    /// everything.
+    pub fn ring(&mut self) -> Option<RingIo<'_>> {
+        self.method.ring()
+    }
+
+    fn exchanged(&self, socket: &Socket, timed_out: bool) -> Exchange {
+        Exchange {
+            received: None,
+            unsent: self.method.unsent(socket.index()),
+            latch_set: self.latch.is_set(),
+            postmaster_dead: self.method.postmaster_dead(),
+            timed_out,
+        }
+    }
+
+    /// The whole of a wait. Whether the deadline passed.
+    fn run(
+        &mut self,
+        me: &Proc<'_>,
+        goal: Goal<'_>,
+        send: &[u8],
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> io::Result<bool> {
+        debug_assert!(std::ptr::eq(me.latch().word(), self.latch.word()), "made for another process");
+        self.method.begin(goal, send)?;
+        let ended = self.run_until_ended(me, goal, deadline, event);
+        // After an error too, as sending must not go on unseen.
+        self.method.settle(goal)?;
+        ended
+    }
+
+    fn run_until_ended(
+        &mut self,
+        me: &Proc<'_>,
+        goal: Goal<'_>,
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> io::Result<bool> {
+        let method = &mut *self.method;
+        let mut timed_out = false;
+        let mut has_looked = false;
+        loop {
+            let is_reached = method.advance(goal)?;
+            let is_over = self.latch.is_set() || method.postmaster_dead() || timed_out;
+            if is_reached || (has_looked && is_over) {
+                return Ok(timed_out);
+            }
+            let may_sleep = method.announce(self.latch) && !method.postmaster_dead();
+            let looked = if may_sleep {
+                me.waiting(event, || method.sleep(deadline))
+            } else {
+                method.look().map(|()| false)
+            };
+            method.withdraw(self.latch);
+            timed_out = looked?;
+            has_looked = true;
+        }
+    }
+}

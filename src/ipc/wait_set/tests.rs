@@ -1,0 +1,433 @@
+//! Both implementations against the same tests. The peer and those who set the latch are threads; the wait set stays in
+//! the test's own.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+use std::time::Duration;
+
+use shmem_layout::SlotIndex;
+
+use super::*;
+use crate::ipc::Ipc;
+use crate::ipc::hangup::hangup_pipe;
+use crate::ipc::latch::AfterSet;
+use crate::ipc::slots::SlotTable;
+use crate::os::pidfd::PidFd;
+use crate::os::process::Pid;
+use crate::os::uring::probe;
+use crate::shmem::{HugePages, Plan, Segment};
+use crate::sync::Ordering;
+
+const EVENT: WaitEvent = WaitEvent::CLIENT_READ;
+
+fn in_ms(ms: u64) -> Option<Monotonic> {
+    Some(Monotonic::now().saturating_add(Duration::from_millis(ms)))
+}
+
+/// A process in the first slot of a segment of its own.
+fn with_proc(test: impl FnOnce(&Ipc<'_>, &Proc<'_>)) {
+    let plan = Plan::new(&Ipc::region_specs(8)).unwrap();
+    let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
+    let ipc = Ipc::open(&segment).unwrap().with_latch_fds().unwrap();
+    let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
+    test(&ipc, &me);
+}
+
+/// Runs the test with each implementation that this machine has.
+fn with_each(test: impl Fn(&Ipc<'_>, &Proc<'_>, Choice)) {
+    for method in [IoMethod::IoUring, IoMethod::Sync] {
+        match method.choose() {
+            Ok(choice) => with_proc(|ipc, me| test(ipc, me, choice)),
+            Err(error) => eprintln!("skipped: {error}"),
+        }
+    }
+}
+
+/// A wait set with one end of a connection.
+fn connected<'s>(me: &Proc<'s>, choice: Choice) -> (WaitSet<'s>, Socket, UnixStream) {
+    let (here, there) = UnixStream::pair().unwrap();
+    let mut set = WaitSet::new(me, choice, None).unwrap();
+    let socket = set.add(here).unwrap();
+    (set, socket, there)
+}
+
+/// Sets the latch of the first slot, as another process does.
+fn set_latch(ipc: &Ipc<'_>) {
+    if Latch::of(&ipc.slots()[0]).set() == AfterSet::WriteEventFd {
+        ipc.latch_fds().unwrap().of(SlotIndex::new(0).unwrap()).signal();
+    }
+}
+
+fn counted(ipc: &Ipc<'_>) -> u64 {
+    ipc.wait_stats().summary(EVENT).count
+}
+
+#[test]
+fn choices_say_why() {
+    assert_eq!(IoMethod::Sync.choose().unwrap().to_string(), "sync, as configured");
+    let auto = IoMethod::Auto.choose().unwrap();
+    assert_eq!(auto.uses_ring(), probe().is_full());
+    assert!(auto.uses_ring() || auto.to_string().starts_with("sync, because io_uring"));
+}
+
+#[test]
+fn epoll_needs_eventfds() {
+    let plan = Plan::new(&Ipc::region_specs(1)).unwrap();
+    let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
+    let ipc = Ipc::open(&segment).unwrap();
+    let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
+    let refused = WaitSet::new(&me, IoMethod::Sync.choose().unwrap(), None);
+    assert!(matches!(refused.err(), Some(NewError::NoLatchFds)));
+}
+
+#[test]
+fn requests_and_answers() {
+    with_each(|_, me, choice| {
+        for nonblocking in [false, true] {
+            let (mut set, socket, mut there) = connected(me, choice);
+            rustix::io::ioctl_fionbio(set.socket(&socket), nonblocking).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    for round in 0..1000_u32 {
+                        there.write_all(&round.to_ne_bytes()).unwrap();
+                        let mut answer = [0; 4];
+                        there.read_exact(&mut answer).unwrap();
+                        assert_eq!(u32::from_ne_bytes(answer), round + 1);
+                    }
+                });
+                let mut answer = Vec::new();
+                for round in 0..1000_u32 {
+                    let done = set.exchange(me, &socket, &answer, in_ms(10_000), EVENT).unwrap();
+                    assert_eq!(done, Exchange { received: Some(4), ..Exchange::default() });
+                    assert_eq!(set.received(&socket), round.to_ne_bytes());
+                    answer = (round + 1).to_ne_bytes().to_vec();
+                }
+                let done = set.exchange(me, &socket, &answer, in_ms(10_000), EVENT).unwrap();
+                assert_eq!(done.received, Some(0), "the peer is gone");
+                assert_eq!(set.received(&socket), b"");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_set_latch_does_not_hide_data() {
+    with_each(|ipc, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        set_latch(ipc);
+        let done = set.exchange(me, &socket, b"", None, EVENT).unwrap();
+        assert_eq!(done, Exchange { latch_set: true, ..Exchange::default() });
+        there.write_all(b"abc").unwrap();
+        let done = set.exchange(me, &socket, b"de", None, EVENT).unwrap();
+        assert_eq!((done.received, done.latch_set, done.unsent), (Some(3), true, 0));
+        assert_eq!(counted(ipc), 0, "it did not sleep");
+        me.latch().reset();
+        let mut answer = [0; 2];
+        there.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"de");
+        let done = set.exchange(me, &socket, b"", in_ms(5), EVENT).unwrap();
+        assert_eq!(done, Exchange { timed_out: true, ..Exchange::default() });
+        assert_ne!(counted(ipc), 0);
+    });
+}
+
+#[test]
+fn a_latch_ends_an_exchange_and_loses_nothing() {
+    with_each(|ipc, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        for _ in 0..20 {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(2));
+                    set_latch(ipc);
+                });
+                let done = set.exchange(me, &socket, b"x", in_ms(10_000), EVENT).unwrap();
+                assert_eq!(done, Exchange { latch_set: true, ..Exchange::default() });
+            });
+            me.latch().reset();
+        }
+        let mut answers = [0; 20];
+        there.read_exact(&mut answers).unwrap();
+        there.write_all(b"late").unwrap();
+        let wakeup = set.wait(me, &[(&socket, Readiness::READABLE)], in_ms(10_000), EVENT).unwrap();
+        assert!(wakeup.readable.contains(&socket) && !wakeup.timed_out);
+        let done = set.exchange(me, &socket, b"", None, EVENT).unwrap();
+        assert_eq!(done, Exchange { received: Some(4), ..Exchange::default() });
+        assert_eq!(set.received(&socket), b"late");
+    });
+}
+
+#[test]
+fn waits_report_everything_that_is_true() {
+    with_each(|ipc, me, choice| {
+        let (mut set, first, mut there) = connected(me, choice);
+        let (here, _other) = UnixStream::pair().unwrap();
+        let second = set.add(here).unwrap();
+        let both = [(&first, Readiness::READABLE), (&second, Readiness::READABLE | Readiness::WRITABLE)];
+        let wakeup = set.wait(me, &both, None, EVENT).unwrap();
+        assert!(wakeup.writable.contains(&second) && !wakeup.readable.contains(&second));
+        assert!(!wakeup.latch_set && wakeup.readable.is_empty());
+        there.write_all(b"x").unwrap();
+        set_latch(ipc);
+        for _ in 0..2 {
+            let wakeup = set.wait(me, &both, None, EVENT).unwrap();
+            assert!(
+                wakeup.latch_set && wakeup.readable.contains(&first) && wakeup.writable.contains(&second)
+            );
+        }
+        me.latch().reset();
+        let deadline = in_ms(5);
+        let only = [(&second, Readiness::READABLE)];
+        let wakeup = set.wait(me, &only, deadline, EVENT).unwrap();
+        assert_eq!(wakeup, Wakeup { timed_out: true, ..Wakeup::default() });
+        assert!(Some(Monotonic::now()) >= deadline);
+        let fd = set.remove(second).unwrap();
+        drop(fd);
+        let wakeup = set.wait(me, &[(&first, Readiness::READABLE)], None, EVENT).unwrap();
+        assert!(wakeup.readable.contains(&first));
+    });
+}
+
+#[test]
+fn listeners_wake_for_connections() {
+    with_each(|_, me, choice| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut set = WaitSet::new(me, choice, None).unwrap();
+        let mut own = set.add(listener.try_clone().unwrap()).unwrap();
+        for _ in 0..3 {
+            let wanted = Readiness::READABLE | Readiness::EXCLUSIVE;
+            let wakeup = set.wait(me, &[(&own, wanted)], in_ms(2), EVENT).unwrap();
+            assert!(wakeup.timed_out && wakeup.readable.is_empty());
+            let mut client = TcpStream::connect(address).unwrap();
+            let wakeup = set.wait(me, &[(&own, wanted)], in_ms(10_000), EVENT).unwrap();
+            assert!(wakeup.readable.contains(&own));
+            let session = set.add(listener.accept().unwrap().0).unwrap();
+            client.write_all(b"hello").unwrap();
+            let done = set.exchange(me, &session, b"", in_ms(10_000), EVENT).unwrap();
+            assert_eq!(done.received, Some(5));
+            set.remove(session).unwrap();
+            assert_eq!(client.read(&mut [0; 8]).unwrap(), 0, "closed at once");
+            let fd = set.remove(own).unwrap();
+            own = set.add(fd).unwrap();
+        }
+    });
+}
+
+/// The peer reads nothing at first, so that the message fills the socket's buffer, and the latch interrupts the rest.
+#[test]
+fn big_messages_survive_interruption() {
+    let message: Vec<u8> = (0..4_000_000_u32).map(|i| (i / 7) as u8).collect();
+    with_each(|ipc, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(2));
+                set_latch(ipc);
+            });
+            let done = set.exchange(me, &socket, &message, in_ms(10_000), EVENT).unwrap();
+            assert!(done.latch_set && done.unsent > 0 && done.received.is_none(), "{done:?}");
+            me.latch().reset();
+            let before = done.unsent;
+            let done = set.send(me, &socket, b"tail", in_ms(2), EVENT).unwrap();
+            assert!(done.timed_out && done.unsent == before + 4, "{done:?}");
+            let message = &message;
+            scope.spawn(move || {
+                let mut got = vec![0; message.len() + 4];
+                let (first, rest) = got.split_at_mut(1_000_000);
+                there.read_exact(first).unwrap();
+                set_latch(ipc);
+                there.read_exact(rest).unwrap();
+                assert!(got.starts_with(message) && got.ends_with(b"tail"));
+                there.write_all(b"thanks").unwrap();
+            });
+            let mut sets = 0;
+            let end = loop {
+                let done = set.exchange(me, &socket, b"", in_ms(10_000), EVENT).unwrap();
+                if done.latch_set {
+                    me.latch().reset();
+                    sets += 1;
+                }
+                if done.received.is_some() {
+                    break done;
+                }
+                assert!(!done.timed_out);
+            };
+            assert_eq!((end.received, end.unsent, sets), (Some(6), 0, 1));
+        });
+    });
+}
+
+#[test]
+fn a_peer_that_is_gone_is_an_error() {
+    with_each(|_, me, choice| {
+        let (mut set, socket, there) = connected(me, choice);
+        drop(there);
+        let error = set.exchange(me, &socket, b"x", None, EVENT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        let done = set.exchange(me, &socket, b"", None, EVENT).unwrap();
+        assert_eq!((done.received, done.unsent), (Some(0), 0));
+        assert!(set.send(me, &socket, b"x", None, EVENT).is_err());
+        let wakeup = set.wait(me, &[(&socket, Readiness::WRITABLE)], None, EVENT).unwrap();
+        assert!(wakeup.writable.contains(&socket));
+        // With bytes that the peer did not read, its end is a reset.
+        let (mut set, socket, there) = connected(me, choice);
+        assert_eq!(set.send(me, &socket, b"x", None, EVENT).unwrap(), Exchange::default());
+        drop(there);
+        let error = set.exchange(me, &socket, b"", None, EVENT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+/// A client that has sent its next request already and does not read our answer to the last.
+#[test]
+fn nothing_is_received_before_everything_is_sent() {
+    let answer = vec![7; 4_000_000];
+    with_each(|_, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        let done = set.exchange(me, &socket, b"", in_ms(2), EVENT).unwrap();
+        assert!(done.timed_out, "now the ring receives ahead");
+        there.write_all(b"next").unwrap();
+        let done = set.exchange(me, &socket, &answer, in_ms(5), EVENT).unwrap();
+        assert!(done.received.is_none() && done.unsent > 0 && done.timed_out, "{done:?}");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut got = vec![0; answer.len()];
+                there.read_exact(&mut got).unwrap();
+                assert!(got == answer);
+            });
+            let done = set.exchange(me, &socket, b"", in_ms(10_000), EVENT).unwrap();
+            assert_eq!(done, Exchange { received: Some(4), ..Exchange::default() });
+            assert_eq!(set.received(&socket), b"next");
+        });
+    });
+}
+
+/// Waits on the latch's word itself use up the wake-up that was meant for the ring's wait, and the other way round.
+#[test]
+fn other_waits_for_the_latch_do_no_harm() {
+    with_each(|ipc, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        for _ in 0..50 {
+            let done = set.exchange(me, &socket, b"", in_ms(1), EVENT).unwrap();
+            assert_eq!(done, Exchange { timed_out: true, ..Exchange::default() });
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_micros(200));
+                    set_latch(ipc);
+                });
+                me.latch().wait(me, in_ms(10_000), WaitEvent::LATCH).unwrap();
+                me.latch().reset();
+            });
+            thread::scope(|scope| {
+                scope.spawn(|| there.write_all(b"x").unwrap());
+                let done = set.exchange(me, &socket, b"", in_ms(10_000), EVENT).unwrap();
+                assert_eq!(done, Exchange { received: Some(1), ..Exchange::default() });
+            });
+        }
+    });
+}
+
+#[test]
+fn the_postmasters_death_is_noticed() {
+    with_each(|_, me, choice| {
+        let mut postmaster = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pidfd = PidFd::open(Pid::from_child(&postmaster)).unwrap();
+        let (here, _there) = UnixStream::pair().unwrap();
+        let mut set = WaitSet::new(me, choice, Some(pidfd.as_fd())).unwrap();
+        let socket = set.add(here).unwrap();
+        let wakeup = set.wait(me, &[], in_ms(5), EVENT).unwrap();
+        assert!(wakeup.timed_out && !wakeup.postmaster_dead);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(2));
+                postmaster.kill().unwrap();
+            });
+            let done = set.exchange(me, &socket, b"x", None, EVENT).unwrap();
+            assert!(done.postmaster_dead && done.received.is_none() && done.unsent == 0);
+        });
+        assert!(set.wait(me, &[], None, EVENT).unwrap().postmaster_dead, "still");
+        postmaster.wait().unwrap();
+    });
+}
+
+#[test]
+fn the_last_breath_is_a_hangup() {
+    with_each(|_, me, choice| {
+        let (watch, lifeline) = hangup_pipe(me.id()).unwrap();
+        let (mut set, socket, _there) = connected(me, choice);
+        set.hold(lifeline, None).unwrap();
+        let done = set.exchange(me, &socket, b"x", in_ms(2), EVENT).unwrap();
+        assert!(done.timed_out, "now a receive is in flight");
+        assert!(!watch.is_over().unwrap());
+        let started = Monotonic::now();
+        drop(set);
+        assert!(watch.wait_over(in_ms(10_000)).unwrap());
+        let took = Monotonic::now().saturating_since(started);
+        assert!(took < PATIENCE_OF_DROP, "dropping took {took:?}");
+    });
+}
+
+/// Dropping gives up waiting after a second; it must not come to that.
+const PATIENCE_OF_DROP: Duration = Duration::from_millis(900);
+
+/// Sets are counted by the news they come with; the peer's bytes have an order that shows losses.
+#[test]
+fn many_exchanges_among_many_sets() {
+    const ROUNDS: u32 = 20_000;
+    const NEWS: u64 = 20_000;
+    with_each(|ipc, me, choice| {
+        let (mut set, socket, mut there) = connected(me, choice);
+        let news = AtomicU64::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for i in 0..NEWS {
+                    news.fetch_add(1, Ordering::Relaxed);
+                    set_latch(ipc);
+                    if i % 3 == 0 {
+                        thread::yield_now();
+                    }
+                }
+            });
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    there.write_all(&round.to_ne_bytes()).unwrap();
+                    let mut answer = [0; 4];
+                    there.read_exact(&mut answer).unwrap();
+                    assert_eq!(u32::from_ne_bytes(answer), round);
+                }
+            });
+            let (mut seen, mut rounds, mut answer) = (0, 0, Vec::new());
+            while rounds < ROUNDS || seen < NEWS {
+                let done = set.exchange(me, &socket, &answer, in_ms(30_000), EVENT).unwrap();
+                assert!(!done.timed_out, "stuck after {rounds} rounds and {seen} news");
+                answer.clear();
+                if done.latch_set {
+                    me.latch().reset();
+                    seen = news.load(Ordering::Relaxed);
+                }
+                match done.received {
+                    Some(4) => {
+                        assert_eq!(set.received(&socket), rounds.to_ne_bytes());
+                        answer.extend(rounds.to_ne_bytes());
+                        rounds += 1;
+                    }
+                    Some(0) => assert_eq!(rounds, ROUNDS),
+                    other => assert_eq!(other, None),
+                }
+            }
+            let done = set.send(me, &socket, &answer, in_ms(10_000), EVENT).unwrap();
+            assert_eq!(done.unsent, 0);
+        });
+        // No wake-up is left that would end the next wait.
+        me.latch().reset();
+        let wakeup = set.wait(me, &[], in_ms(2), EVENT).unwrap();
+        assert_eq!(wakeup, Wakeup { timed_out: true, ..Wakeup::default() });
+    });
+}
