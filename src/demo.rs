@@ -89,11 +89,7 @@ pub fn run() -> Outcome<()> {
 }
 
 /// Forks a child that does `work` and exits.
-fn fork<'s>(
-    shared: &Shared<'s>,
-    table: &mut SlotTable<'_>,
-    work: impl FnOnce(&Proc<'s>),
-) -> Outcome<Worker> {
+fn fork<'s>(shared: &Shared<'s>, table: &mut SlotTable<'_>, work: impl FnOnce(&Proc<'s>)) -> Outcome<Worker> {
     let id = table.claim(1).ok_or("no free slot")?;
     match process::fork()? {
         Fork::Parent(child) => Ok(Worker { id, child }),

@@ -71,8 +71,8 @@ impl<'s> ConditionVariable<'s> {
         });
     }
 
-    /// Wakes one waiter, for conditions that only one can use. If the one is interrupted before it saw the condition, it
-    /// wakes another; if it dies, whoever handles its death wakes all.
+    /// Wakes one waiter, for conditions that only one can use. It tests the condition whatever else ends its wait; if it
+    /// dies, whoever handles its death wakes all.
     pub fn signal(self, me: &Proc<'_>) {
         me.waking(self.word, || {
             let before = self.word.fetch_add(ConditionVariableWord::STEP, Ordering::AcqRel);
@@ -145,8 +145,8 @@ mod models {
 
     /// One thing, one signal, two takers of which one is cancelled: the signal must not be lost with it.
     #[test]
-    fn cancelled_waiter_passes_the_signal_on() {
-        run_model("condition_variable::cancelled_waiter_passes_the_signal_on", Some(2), 20_000, || {
+    fn a_signal_is_not_lost_with_a_cancelled_waiter() {
+        run_model("condition_variable::a_signal_is_not_lost_with_a_cancelled_waiter", Some(2), 20_000, || {
             let world = World::new(3);
             let take = |world: &World, me: &Proc<'_>| {
                 let things = &world.words[0];

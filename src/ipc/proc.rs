@@ -251,7 +251,9 @@ impl<'s> Proc<'s> {
         event: WaitEvent,
         mut condition: impl FnMut() -> bool,
     ) -> Result<(), WaitEnd> {
-        let (mut took_latch, mut slept) = (false, false);
+        let mut took_latch = false;
+        // The condition is tested after every sleep and before any error, so a wake-up meant for one is never lost with a
+        // wait that ends by an error: either the condition held, or somebody else has used it up.
         let result = self.noting(word, || {
             loop {
                 let expected = ticket();
@@ -262,7 +264,6 @@ impl<'s> Proc<'s> {
                     break Err(WaitEnd::Interrupted);
                 }
                 let end = self.sleep_or_latch(word, expected, deadline, event);
-                slept = true;
                 self.stop_point(StopPoint::ConditionAfterSleep);
                 match end {
                     Sleep::TestAgain => {}
@@ -274,10 +275,6 @@ impl<'s> Proc<'s> {
                 }
             }
         });
-        if result.is_err() && slept {
-            // A wake-up meant for one may have come together with what ended this wait.
-            futex::wake(word, 1);
-        }
         if took_latch {
             // Whoever set it may have meant something else than this wait.
             let _ = self.latch().set();

@@ -66,7 +66,8 @@ impl<'s> Semaphore<'s> {
         match taken {
             Ok(()) => Ok(self.granted(me, entry)),
             Err(end) => {
-                // This process may have been the one that a release woke.
+                // This process may have been the one that a release woke, clearing the bit that stands for the others.
+                self.state.state.fetch_or(WAIT, Ordering::AcqRel);
                 self.pass_on();
                 me.free(&entry);
                 Err(AcquireError::Wait(end))
@@ -101,7 +102,12 @@ impl<'s> Semaphore<'s> {
         self.state.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
-    fn acquire_claimed(self, me: &Proc<'_>, deadline: Option<Monotonic>, entry: &Entry) -> Result<(), WaitEnd> {
+    fn acquire_claimed(
+        self,
+        me: &Proc<'_>,
+        deadline: Option<Monotonic>,
+        entry: &Entry,
+    ) -> Result<(), WaitEnd> {
         let mut took_latch = false;
         let mut slept = false;
         let result = loop {
@@ -204,7 +210,7 @@ mod models {
     use std::sync::atomic::{AtomicU64 as PlainU64, Ordering as PlainOrdering};
 
     use super::*;
-    use crate::ipc::Interrupts;
+    use crate::ipc::{ConditionVariable, Interrupts};
     use crate::ipc::model_world::{World, spawn};
     use crate::sync::{run_model, thread};
 
@@ -252,7 +258,41 @@ mod models {
         contend("semaphore::a_crowd", None, 6, 2, 3);
     }
 
-    /// A waiter that a release woke is interrupted before it takes the permit: the other waiter must get it.
+    /// Two permits come back together, and only one waiter is woken, because the first wake-up clears the bit that the second
+    /// release looks at: the woken one must wake the other before it goes on, or they never meet.
+    #[test]
+    fn two_permits_serve_two_waiters_at_once() {
+        run_model("semaphore::two_permits_serve_two_waiters_at_once", Some(2), 20_000, || {
+            let world = World::new(3);
+            Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).set_capacity(2);
+            let waiters: Vec<_> = [1, 2]
+                .map(|slot| {
+                    spawn(&world, slot, move |world, me| {
+                        let permit = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).acquire(me, None);
+                        world.words[slot].store(1, Ordering::Release);
+                        ConditionVariable::new(&world.condition).broadcast(me);
+                        let other = &world.words[3 - slot];
+                        ConditionVariable::new(&world.condition)
+                            .wait_until(me, None, WaitEvent::CONDITION_VARIABLE, || {
+                                other.load(Ordering::Acquire) == 1
+                            })
+                            .expect("nobody interrupts");
+                        drop(permit);
+                    })
+                })
+                .into();
+            world.run(0, |world, me| {
+                let semaphore = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE);
+                let permits = [semaphore.acquire(me, None), semaphore.acquire(me, None)];
+                drop(permits);
+            });
+            waiters.into_iter().for_each(|t| t.join().unwrap());
+        });
+    }
+
+    /// A waiter that a release woke is cancelled and finds the permit taken again by somebody who did not sleep: the other
+    /// waiter must still be woken by the next release. At first the cancelled one left without setting the bit again that
+    /// its wake-up had cleared.
     #[test]
     fn interrupted_waiter_passes_the_baton() {
         run_model("semaphore::interrupted_waiter_passes_the_baton", Some(2), 20_000, || {
@@ -266,9 +306,11 @@ mod models {
                 })
                 .into();
             world.run(0, |world, me| {
-                let permit = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).acquire(me, None);
+                let semaphore = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE);
+                let permit = semaphore.acquire(me, None);
                 me.interrupt(world.slot(1), Interrupts::CANCEL);
                 drop(permit);
+                drop(semaphore.acquire(me, None));
             });
             waiters.into_iter().for_each(|t| t.join().unwrap());
             assert_eq!(world.semaphore.state.load(Ordering::Relaxed) & TAKEN, 0);

@@ -21,6 +21,7 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[1],
     ipc::TESTS[2],
     ipc::TESTS[3],
+    ipc::TESTS[4],
 ];
 
 fn main() -> ExitCode {

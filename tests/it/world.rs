@@ -71,6 +71,15 @@ impl World {
 
     /// A world in pages of a kind.
     pub fn with_pages(huge_pages: HugePages) -> Self {
+        Self::make(huge_pages, false)
+    }
+
+    /// A world whose latches wake sleepers in epoll too.
+    pub fn with_latch_fds() -> Self {
+        Self::make(HugePages::Off, true)
+    }
+
+    fn make(huge_pages: HugePages, latch_fds: bool) -> Self {
         let mut specs = Ipc::region_specs(MAX_PROCESSES);
         specs.push(RegionSpec::of::<Things>("things", 1, 1));
         specs.push(RegionSpec::sized("queues", 1, size_of::<QueueHeader>() + RING, 8));
@@ -78,7 +87,11 @@ impl World {
         let plan = Plan::new(&specs).expect("the regions fit");
         let segment = Segment::create(&plan, huge_pages, None).unwrap_or_else(|e| panic!("{e}"));
         let segment: &'static Segment = Box::leak(Box::new(segment));
-        let ipc: &'static Ipc<'static> = Box::leak(Box::new(Ipc::open(segment).expect("just made")));
+        let mut ipc = Ipc::open(segment).expect("just made");
+        if latch_fds {
+            ipc = ipc.with_latch_fds().expect("few enough");
+        }
+        let ipc: &'static Ipc<'static> = Box::leak(Box::new(ipc));
         let things = &segment.region::<Things>("things", 1).expect("just made")[0];
         let table = Box::leak(Box::new(RefCell::new(SlotTable::new(ipc.slots()))));
         Self { ipc, things, table }

@@ -34,7 +34,15 @@ mod tests {
     /// A changed layout shows here as a changed line.
     #[test]
     fn the_map_for_128_processes() {
-        insta::assert_snapshot!(segment_map(128).unwrap(), @"");
+        insta::assert_snapshot!(segment_map(128).unwrap(), @r"
+        region                 offset        bytes      items  item size version
+        header                      0         4096          1       4096       1
+        control                  4096           64          1         64       1
+        process slots            4160       147456        128       1152       1
+        wait events            151616       393216       1024        384       1
+        stop points            544832         1024         64         16       1
+        total                               545856
+        ");
     }
 
     #[test]

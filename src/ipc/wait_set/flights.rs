@@ -135,7 +135,9 @@ impl<'s> Flights<'s> {
             .user_data(token.0);
         // SAFETY: the outbox stays as it is while `sending` is set, see the module. The kernel holds the file.
         unsafe { self.push(entry) }?;
-        self.line(socket).sending = Some(token);
+        let line = self.line(socket);
+        line.sending = Some(token);
+        line.silent = and_receive;
         if and_receive {
             self.start_receive(socket)?;
             self.line(socket).chained = true;
@@ -259,7 +261,7 @@ impl<'s> Flights<'s> {
     /// Takes all completions, after each call into the ring.
     fn reap(&mut self) {
         if self.ring.has_queued() {
-            // A chain may be torn: its receive then starts whatever became of the send.
+            // A chain may be torn: its receive then starts whatever becomes of the send, and says nothing about it.
             self.sockets.iter_mut().flatten().for_each(|line| line.chained = false);
         }
         loop {

@@ -40,6 +40,8 @@ pub(super) struct Line {
     pub receive: Receive,
     /// The send in flight.
     pub sending: Option<Token>,
+    /// That send posts no completion if it succeeds.
+    pub silent: bool,
     /// Receive and send in flight form a chain.
     pub chained: bool,
     /// Errno of a send that failed.
@@ -56,6 +58,7 @@ impl Line {
             mailbox: Mailbox::default(),
             receive: Receive::Idle,
             sending: None,
+            silent: false,
             chained: false,
             send_error: None,
             poll: None,

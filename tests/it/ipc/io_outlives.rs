@@ -14,8 +14,8 @@ use std::ptr::NonNull;
 
 use io_uring::{opcode, types};
 use shmem_layout::ResourceKind;
-use tuskd::ipc::hangup::{HangupWatch, Lifeline, hangup_pipe};
 use tuskd::ipc::Proc;
+use tuskd::ipc::hangup::{HangupWatch, Lifeline, hangup_pipe};
 use tuskd::os::uring::{self, Ring};
 use tuskd::sync::{Monotonic, Ordering};
 
@@ -107,10 +107,7 @@ fn fork_writer(world: World, file: &File) -> (Worker, HangupWatch) {
     })
 }
 
-fn fork_with_pipe(
-    world: World,
-    work: impl FnOnce(&Proc<'static>, Lifeline),
-) -> (Worker, HangupWatch) {
+fn fork_with_pipe(world: World, work: impl FnOnce(&Proc<'static>, Lifeline)) -> (Worker, HangupWatch) {
     let placeholder = shmem_layout::ProcessId::from_word(1).expect("slot 0");
     let (watch, lifeline) = hangup_pipe(placeholder).expect("a pipe");
     let mut lifeline = Some(lifeline);

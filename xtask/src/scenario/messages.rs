@@ -7,8 +7,9 @@ use std::os::unix::net::UnixStream;
 use anyhow::{Result, ensure};
 use tuskd::ipc::wait_set::{IoMethod, WaitSet};
 use tuskd::ipc::{Proc, WaitEvent};
+use tuskd::sync::Ordering;
 
-use super::world::{World, fork_role, play, stay_on_one_cpu};
+use super::world::{World, fork_role, play, spin_until, stay_on_one_cpu};
 
 const MESSAGE: [u8; 64] = [0x5a; 64];
 
@@ -52,7 +53,6 @@ pub fn exchange_by_epoll(count: u64) -> Result<()> {
 }
 
 fn exchange(mut world: World, method: IoMethod, count: u64) -> Result<()> {
-    stay_on_one_cpu()?;
     let choice = method.choose()?;
     let server = world.claim()?;
     let (mut client, servers_end) = UnixStream::pair()?;
@@ -63,6 +63,8 @@ fn exchange(mut world: World, method: IoMethod, count: u64) -> Result<()> {
     play("client");
     let mut answer = MESSAGE;
     for _ in 0..count {
+        // Else a request could be there before the server looks, which in epoll saves it a call.
+        spin_until(|| world.slot(server).latch.word.load(Ordering::Acquire) != 0);
         client.write_all(&MESSAGE)?;
         client.read_exact(&mut answer)?;
     }
