@@ -3,18 +3,20 @@
 //! The runtime (`shmem_layout`, `os`, `shmem`, `ipc`) knows nothing of SQL and can carry another server.
 #![deny(unsafe_code)]
 
-/// Every raw system call: futexes, memfds, signals, pidfds, fork, rings, process titles.
+// Linux: one file per kernel interface.
 #[cfg(not(model))]
 pub mod os;
 
+// Atomics and futexes, the real ones or the model checker's.
 pub mod sync;
 
-/// The shared memory segment: planned, made, sealed, mapped, attached to, handed out as typed references.
+// The shared memory segment and typed references into it.
 #[cfg(not(model))]
 pub mod shmem;
 
+// Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
-/// A demonstration of the runtime, until there is a server to start.
+// A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;

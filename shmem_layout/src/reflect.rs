@@ -1,5 +1,9 @@
 //! Layout proofs and reflection: one macro behind each struct asserts its size, alignment, every offset and the absence
 //! of hidden padding, and keeps the same facts as data for the C header and the printed map.
+//!
+//! # Safety
+//! The macro implements the unsafe trait [`SharedStruct`], the contract of which it checks as far as it can be checked:
+//! fields are integers, atomics, arrays of them or structs that passed it themselves, without gaps between them.
 
 use core::fmt::{self, Write};
 

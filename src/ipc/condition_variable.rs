@@ -146,33 +146,42 @@ mod models {
     /// One thing, one signal, two takers of which one is cancelled: the signal must not be lost with it.
     #[test]
     fn a_signal_is_not_lost_with_a_cancelled_waiter() {
-        run_model("condition_variable::a_signal_is_not_lost_with_a_cancelled_waiter", Some(2), 20_000, || {
-            let world = World::new(3);
-            let take = |world: &World, me: &Proc<'_>| {
-                let things = &world.words[0];
-                ConditionVariable::new(&world.condition).wait_until(
-                    me,
-                    None,
-                    WaitEvent::CONDITION_VARIABLE,
-                    || things.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok(),
-                )
-            };
-            let cancelled = spawn(&world, 1, move |world, me| {
-                if take(world, me).is_ok() {
-                    // It came first after all: give it to the other.
+        run_model(
+            "condition_variable::a_signal_is_not_lost_with_a_cancelled_waiter",
+            Some(2),
+            20_000,
+            || {
+                let world = World::new(3);
+                let take = |world: &World, me: &Proc<'_>| {
+                    let things = &world.words[0];
+                    ConditionVariable::new(&world.condition).wait_until(
+                        me,
+                        None,
+                        WaitEvent::CONDITION_VARIABLE,
+                        || {
+                            things
+                                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1))
+                                .is_ok()
+                        },
+                    )
+                };
+                let cancelled = spawn(&world, 1, move |world, me| {
+                    if take(world, me).is_ok() {
+                        // It came first after all: give it to the other.
+                        world.words[0].fetch_add(1, Ordering::AcqRel);
+                        ConditionVariable::new(&world.condition).signal(me);
+                    }
+                });
+                let taker = spawn(&world, 2, move |world, me| take(world, me).expect("nobody interrupts"));
+                world.run(0, |world, me| {
                     world.words[0].fetch_add(1, Ordering::AcqRel);
                     ConditionVariable::new(&world.condition).signal(me);
-                }
-            });
-            let taker = spawn(&world, 2, move |world, me| take(world, me).expect("nobody interrupts"));
-            world.run(0, |world, me| {
-                world.words[0].fetch_add(1, Ordering::AcqRel);
-                ConditionVariable::new(&world.condition).signal(me);
-                me.interrupt(world.slot(1), Interrupts::CANCEL);
-            });
-            cancelled.join().unwrap();
-            taker.join().unwrap();
-        });
+                    me.interrupt(world.slot(1), Interrupts::CANCEL);
+                });
+                cancelled.join().unwrap();
+                taker.join().unwrap();
+            },
+        );
     }
 
     /// An interrupt ends a wait whose condition never comes.

@@ -100,10 +100,9 @@ pub fn clean_up(
 }
 
 fn wake_all_at(ipc: &Ipc<'_>, offset: u64) {
-    if let Some(word) = Some(offset).filter(|o| (1..=Offset::MAX).contains(o)) {
-        if let Some(word) = ipc.segment().word_at(Offset::new(word)) {
-            futex::wake_all(word);
-        }
+    let offset = (1..=Offset::MAX).contains(&offset).then(|| Offset::new(offset));
+    if let Some(word) = offset.and_then(|offset| ipc.segment().word_at(offset)) {
+        futex::wake_all(word);
     }
 }
 

@@ -311,15 +311,12 @@ impl<'s> LwLock<'s> {
                 }
                 return;
             }
-            if state & OWNER != 0 {
-                return;
-            }
-            if state & READERS_WAIT != 0 {
+            let owned = state & OWNER != 0;
+            let writer_may_try = !is_held(state) && state & WRITERS_WAIT != 0;
+            if !owned && state & READERS_WAIT != 0 {
                 // And then a writer too: it becomes heir, or readers that keep coming could keep it asleep.
                 self.wake_class(READERS_WAIT, u32::MAX, READERS);
-            } else if is_held(state) || state & WRITERS_WAIT == 0 {
-                return;
-            } else if self.wake_class(WRITERS_WAIT, 1, ALL_WRITERS) > 0 {
+            } else if !writer_may_try || self.wake_class(WRITERS_WAIT, 1, ALL_WRITERS) > 0 {
                 return;
             }
         }

@@ -210,8 +210,8 @@ mod models {
     use std::sync::atomic::{AtomicU64 as PlainU64, Ordering as PlainOrdering};
 
     use super::*;
-    use crate::ipc::{ConditionVariable, Interrupts};
     use crate::ipc::model_world::{World, spawn};
+    use crate::ipc::{ConditionVariable, Interrupts};
     use crate::sync::{run_model, thread};
 
     fn contend(name: &str, preemptions: Option<usize>, processes: usize, permits: u32, rounds: usize) {

@@ -10,7 +10,7 @@
 //!
 //! # Safety
 //!
-//! The static points at a [`Target`] on the stack of [`with_handlers`], which takes it back before it returns, by unwinding
+//! The static points at a `Target` on the stack of [`with_handlers`], which takes it back before it returns, by unwinding
 //! too, and waits for handlers that are running in other threads. What the target refers to outlives that frame. The
 //! handler itself makes no allocation, takes no lock and does not panic.
 #![allow(unsafe_code)]

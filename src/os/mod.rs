@@ -3,31 +3,31 @@
 //! Nothing here knows what tuskd does with it: no locks, no kinds of process, no SQL. Each file that
 //! needs `unsafe` says so in its own `# Safety` paragraph.
 
-/// Points in time of `CLOCK_MONOTONIC`, which every deadline here is given in.
+// Points in time of `CLOCK_MONOTONIC`, which every deadline here is given in.
 pub mod clock;
-/// Readiness of descriptors, for where there is no ring.
+// Readiness of descriptors, for where there is no ring.
 pub mod epoll;
-/// A counter behind a descriptor, to wake a process that sleeps in epoll.
+// A counter behind a descriptor, to wake a process that sleeps in epoll.
 pub mod eventfd;
-/// Sleeping on a word of memory and waking the sleepers; shared between processes by default.
+// Sleeping on a word of memory and waking the sleepers; shared between processes by default.
 pub mod futex;
-/// Memory with a descriptor, sealed in size, and what the kernel says of its huge pages.
+// Memory with a descriptor, sealed in size, and what the kernel says of its huge pages.
 pub mod memfd;
-/// Mappings shared with the processes forked later.
+// Mappings shared with the processes forked later.
 pub mod mmap;
-/// Processes held by descriptor, and how they ended.
+// Processes held by descriptor, and how they ended.
 pub mod pidfd;
-/// A pipe whose hang-up tells that a process and all its I/O are gone.
+// A pipe whose hang-up tells that a process and all its I/O are gone.
 pub mod pipe;
-/// Fork, and what a process sets for itself.
+// Fork, and what a process sets for itself.
 pub mod process;
-/// What `ps` shows as a process's command line.
+// What `ps` shows as a process's command line.
 pub mod proctitle;
-/// Masks, handlers, and signals read from a descriptor.
+// Masks, handlers, and signals read from a descriptor.
 pub mod signal;
-/// Sockets, without waiting for them.
+// Sockets, without waiting for them.
 pub mod socket;
-/// Small readers of /proc and /sys.
+// Small readers of /proc and /sys.
 pub mod sysinfo;
-/// io_uring as tuskd uses it: one ring per process, entered once per round trip.
+// io_uring as tuskd uses it: one ring per process, entered once per round trip.
 pub mod uring;

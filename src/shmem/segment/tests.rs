@@ -84,7 +84,7 @@ fn wrong_segments_are_errors_that_say_what() {
     let attach = |fd| Segment::attach(fd).map(|_| ()).unwrap_err().to_string();
     let cases: [(OwnedFd, &str); 10] = [
         (forged(Some(100), |_| {}), "100 bytes are too short for a header"),
-        (forged(Some(8192), |_| {}), "it has 8192"),
+        (forged(Some(12288), |_| {}), "it has 12288"),
         (forged(None, |h| h.magic += 1), "its first bytes are"),
         (forged(None, |h| h.layout_version = 99), "layout version 99"),
         (forged(None, |h| h.region_count = 1000), "1000 regions"),

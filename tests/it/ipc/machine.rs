@@ -1,7 +1,7 @@
 //! The same primitives on poorer machines: with huge pages and without, without io_uring, without futex_waitv; a segment
 //! passed to a stranger; a fork that must not be.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use tuskd::ipc::{Interrupts, Mode, Proc, WaitEnd, WaitEvent};
@@ -107,30 +107,29 @@ fn interrupts_get_through_without_futex_waitv() {
     world.reap(worker);
 }
 
-/// Says in the stranger's environment which descriptor is the segment.
-const SEGMENT_FD: &str = "TUSKD_TEST_SEGMENT_FD";
+/// Says in the stranger's environment where the segment's descriptor is.
+const SEGMENT: &str = "TUSKD_TEST_SEGMENT";
 
-/// A process that shares nothing but a descriptor maps the segment and sees what is in it.
+/// A process that shares nothing but the name of a descriptor maps the segment and sees what is in it.
 fn a_stranger_attaches_by_descriptor() {
-    if let Ok(fd) = std::env::var(SEGMENT_FD) {
-        return attach_as_a_stranger(fd.parse().expect("a number"));
+    if let Ok(path) = std::env::var(SEGMENT) {
+        return attach_as_a_stranger(&path);
     }
     let world = World::new();
     world.number(5).store(41, Ordering::Release);
-    let fd = rustix::io::dup(world.ipc.segment().fd().as_fd()).expect("a descriptor that survives exec");
+    let path = format!("/proc/{}/fd/{}", std::process::id(), world.ipc.segment().fd().as_raw_fd());
     let status = Command::new(std::env::current_exe().expect("our path"))
         .args(["--exact", "ipc::machine::a_stranger_attaches_by_descriptor", "--in-process"])
-        .env(SEGMENT_FD, fd.as_raw_fd().to_string())
+        .env(SEGMENT, path)
         .status()
         .expect("starting ourselves");
     assert!(status.success(), "{status}");
     assert_eq!(world.number(5).load(Ordering::Acquire), 42);
 }
 
-fn attach_as_a_stranger(fd: i32) {
-    // SAFETY: the parent left this descriptor open for us, and nobody else here knows of it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let segment = Segment::attach(fd).expect("a good segment");
+fn attach_as_a_stranger(path: &str) {
+    let file = std::fs::File::options().read(true).write(true).open(path).expect("the parent lives");
+    let segment = Segment::attach(file.into()).expect("a good segment");
     let things = &segment.region::<Things>("things", 1).expect("the parent's region")[0];
     assert_eq!(things.numbers[5].fetch_add(1, Ordering::AcqRel), 41);
     assert!(segment.region::<Things>("things", 2).is_err());

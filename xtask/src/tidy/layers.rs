@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 11] = [
     &["catalog"],
     &["sql"],
     &["protocol", "process"],
-    &["postmaster"],
+    &["postmaster", "demo"],
     &["main"],
 ];
 
