@@ -10,6 +10,10 @@ pub mod os;
 // Atomics and futexes, the real ones or the model checker's.
 pub mod sync;
 
+// What happened, as PostgreSQL's clients and logs know it: severity, SQLSTATE, message and the fields around them.
+#[cfg(not(model))]
+pub mod report;
+
 // The shared memory segment and typed references into it.
 #[cfg(not(model))]
 pub mod shmem;

@@ -1,9 +1,9 @@
 //! PostgreSQL's latch as it is on Linux since version 14, for comparison.
 //!
 //! Two flags in shared memory, `is_set` and `maybe_sleeping`; a setter that finds the owner asleep
-//! sends SIGURG, which the owner has blocked and receives through a signalfd in an epoll set. From
-//! `SetLatch`, `WaitEventSetWait`, `drain` and `ResetLatch` in src/backend/storage/ipc/waiteventset.c
-//! and latch.c.
+//! sends SIGURG, which the owner has blocked and receives through a signalfd in an epoll set. Written
+//! after the description of that protocol, for its system calls: one kill for the setter, one epoll_wait
+//! and one read for the owner.
 //!
 //! # Safety
 //!

@@ -5,16 +5,19 @@ use super::{File, Problem};
 
 /// The layers, lowest first. Those of one row stand beside each other and may not use one another; each may
 /// use everything in the rows above its own. `lib.rs`, the list of modules, is no layer.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 14] = [
     &["os"],
     &["sync"],
+    &["report"],
     &["shmem"],
     &["ipc", "config", "log"],
+    &["auth"],
     &["wal", "storage"],
     &["access", "txn"],
     &["catalog"],
     &["sql"],
-    &["protocol", "process"],
+    &["protocol"],
+    &["process"],
     &["postmaster", "demo"],
     &["main"],
 ];
