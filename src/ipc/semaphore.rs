@@ -265,26 +265,24 @@ mod models {
         run_model("semaphore::two_permits_serve_two_waiters_at_once", Some(2), 20_000, || {
             let world = World::new(3);
             Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).set_capacity(2);
-            let waiters: Vec<_> = [1, 2]
-                .map(|slot| {
-                    spawn(&world, slot, move |world, me| {
-                        let permit = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).acquire(me, None);
-                        world.words[slot].store(1, Ordering::Release);
-                        ConditionVariable::new(&world.condition).broadcast(me);
-                        let other = &world.words[3 - slot];
-                        ConditionVariable::new(&world.condition)
-                            .wait_until(me, None, WaitEvent::CONDITION_VARIABLE, || {
-                                other.load(Ordering::Acquire) == 1
-                            })
-                            .expect("nobody interrupts");
-                        drop(permit);
-                    })
-                })
-                .into();
-            world.run(0, |world, me| {
-                let semaphore = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE);
+            let meet = |world: &World, me: &Proc<'_>| {
+                let permit = Semaphore::new(&world.semaphore, WaitEvent::SEMAPHORE).acquire(me, None);
+                let slot = me.id().slot().index();
+                world.words[slot].store(1, Ordering::Release);
+                let condition = ConditionVariable::new(&world.condition);
+                condition.broadcast(me);
+                let has_come = || world.words[3 - slot].load(Ordering::Acquire) == 1;
+                let met = condition.wait_until(me, None, WaitEvent::CONDITION_VARIABLE, has_come);
+                assert_eq!(met, Ok(()));
+                drop(permit);
+            };
+            let waiters = world.run(0, |inside, me| {
+                let semaphore = Semaphore::new(&inside.semaphore, WaitEvent::SEMAPHORE);
+                // Both are taken before anybody waits.
                 let permits = [semaphore.acquire(me, None), semaphore.acquire(me, None)];
+                let waiters = [1, 2].map(|slot| spawn(&world, slot, meet));
                 drop(permits);
+                waiters
             });
             waiters.into_iter().for_each(|t| t.join().unwrap());
         });

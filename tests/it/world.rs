@@ -27,7 +27,7 @@ pub const MAX_PROCESSES: usize = 40;
 pub const RING: usize = 4096;
 
 /// Bytes of the buffer for tests that write a file; touched by those only.
-pub const BUFFER: usize = 17 << 20;
+pub const BUFFER: usize = 65 << 20;
 
 /// One of each primitive, and numbers for the tests to count in.
 #[repr(C, align(64))]

@@ -20,7 +20,7 @@ use tuskd::os::uring::{self, Ring};
 use tuskd::sync::{Monotonic, Ordering};
 
 use crate::harness::{Skip, Test, tests};
-use crate::world::{Worker, World, eventually, soon};
+use crate::world::{Worker, World, soon};
 
 /// The tests of this module.
 pub const TESTS: &[Test] = tests![
@@ -31,10 +31,10 @@ pub const TESTS: &[Test] = tests![
 ];
 
 /// Bytes of each write; many, so that some are still on their way when their process dies.
-const WRITE: usize = 512 << 10;
-const WRITES: usize = 32;
+const WRITE: usize = 1 << 20;
+const WRITES: usize = 64;
 const ALIGN: usize = 4096;
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 15;
 const OLD: u8 = b'A';
 const NEW: u8 = b'B';
 
@@ -53,21 +53,30 @@ fn buffer(world: World) -> NonNull<u8> {
     unsafe { start.add(skip) }
 }
 
+/// Fills the buffer, its end first, since the last writes are on their way longest.
 fn fill(world: World, byte: u8) {
-    // SAFETY: the buffer has so many bytes, and no other process writes them.
-    unsafe { buffer(world).as_ptr().write_bytes(byte, WRITE * WRITES) };
+    for i in (0..WRITES).rev() {
+        // SAFETY: the buffer has so many parts, and no other process writes them.
+        unsafe { buffer(world).add(i * WRITE).as_ptr().write_bytes(byte, WRITE) };
+    }
 }
 
 struct Scratch(PathBuf);
 
 impl Scratch {
+    /// A file that has its full length already: a direct write that makes a file longer is waited for by the file system,
+    /// and then nothing is on its way when its process dies.
     fn new() -> Self {
-        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("io-outlives-{}", std::process::id())))
+        let name = format!("io-outlives-{}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, vec![OLD; WRITE * WRITES]).expect("the disk has room");
+        File::open(&path).and_then(|f| f.sync_all()).expect("the disk works");
+        Self(path)
     }
 
     fn open_direct(&self) -> Result<File, Skip> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).custom_flags(libc::O_DIRECT);
+        options.write(true).custom_flags(libc::O_DIRECT);
         options.open(&self.0).map_err(|e| Skip(format!("no direct I/O on this file system: {e}")))
     }
 
@@ -84,7 +93,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Forks a writer that submits all its writes and then says so; it never waits for them.
+/// Forks a writer that says so and submits all its writes; it never waits for them.
 fn fork_writer(world: World, file: &File) -> (Worker, HangupWatch) {
     fork_with_pipe(world, |me, mut lifeline| {
         let buffer = buffer(world);
@@ -101,8 +110,8 @@ fn fork_writer(world: World, file: &File) -> (Worker, HangupWatch) {
             // SAFETY: the buffer is shared memory, which outlives this process; that is the point.
             unsafe { ring.push(write.offset((i * WRITE) as u64).build()) }.expect("room for all");
         }
-        ring.submit().expect("submitted");
         world.number(0).store(1, Ordering::Release);
+        ring.submit().expect("submitted");
         me.latch().wait(me, None, tuskd::ipc::WaitEvent::LATCH).expect("no deadline");
     })
 }
@@ -119,12 +128,16 @@ fn fork_with_pipe(world: World, work: impl FnOnce(&Proc<'static>, Lifeline)) -> 
 
 /// One round: a writer is killed in the middle, its buffer is changed at once or behind the hang-up. Whether the change
 /// reached the file.
-fn round(file: &Scratch, behind_hangup: bool) -> Result<bool, Skip> {
+fn round(file: &Scratch, pause_us: u64, behind_hangup: bool) -> Result<bool, Skip> {
     let world = World::new();
     let me = world.join();
     fill(world, OLD);
     let (writer, watch) = fork_writer(world, &file.open_direct()?);
-    eventually(|| world.number(0).load(Ordering::Acquire) == 1);
+    while world.number(0).load(Ordering::Acquire) == 0 {
+        std::thread::yield_now();
+    }
+    // Anywhere in the submitting, or a little behind it.
+    std::thread::sleep(std::time::Duration::from_micros(pause_us));
     world.kill(&writer);
     let left = world.clean_up(&me, &writer).expect("outside critical sections");
     let offset = buffer(world).as_ptr() as usize - world.ipc.segment().base();
@@ -142,7 +155,7 @@ fn a_buffer_changed_after_the_reaping_reaches_the_file() -> Result<(), Skip> {
     need_ring()?;
     let file = Scratch::new();
     for i in 1..=ROUNDS {
-        if round(&file, false)? {
+        if round(&file, 200 * i as u64, false)? {
             println!("the hazard showed in round {i}");
             return Ok(());
         }
@@ -154,7 +167,7 @@ fn a_buffer_changed_after_the_hangup_does_not() -> Result<(), Skip> {
     need_ring()?;
     let file = Scratch::new();
     for i in 1..=ROUNDS {
-        assert!(!round(&file, true)?, "round {i}: a write read the buffer after the hang-up");
+        assert!(!round(&file, 200 * i as u64, true)?, "round {i}: a write read the buffer after the hang-up");
     }
     Ok(())
 }
