@@ -21,6 +21,14 @@ pub mod shmem;
 // Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
+// The server log: its formats, the pipe to the logger, and the logger's files.
+#[cfg(not(model))]
+pub mod log;
+
+// Prometheus's text format.
+#[cfg(not(model))]
+pub mod metrics;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;

@@ -23,6 +23,8 @@ pub mod pipe;
 pub mod process;
 // What `ps` shows as a process's command line.
 pub mod proctitle;
+// Telling systemd how the server is.
+pub mod sd_notify;
 // Masks, handlers, and signals read from a descriptor.
 pub mod signal;
 // Sockets, without waiting for them.

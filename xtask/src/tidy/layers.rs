@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 14] = [
     &["sync"],
     &["report"],
     &["shmem"],
-    &["ipc", "config", "log"],
+    &["ipc", "config", "log", "metrics"],
     &["auth"],
     &["wal", "storage"],
     &["access", "txn"],
