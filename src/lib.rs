@@ -21,6 +21,10 @@ pub mod shmem;
 // Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
+// PostgreSQL's frontend/backend protocol and TLS as pure codecs: bytes in, bytes out.
+#[cfg(not(model))]
+pub mod protocol;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
