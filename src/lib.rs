@@ -29,6 +29,10 @@ pub mod log;
 #[cfg(not(model))]
 pub mod metrics;
 
+// PostgreSQL's frontend/backend protocol and TLS as pure codecs: bytes in, bytes out.
+#[cfg(not(model))]
+pub mod protocol;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
