@@ -36,3 +36,11 @@ pub mod protocol;
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
+
+// The process tree: a stand-in until the server is merged.
+#[cfg(not(model))]
+pub mod postmaster;
+
+// The command line: running, starting, stopping, looking at and preparing servers, under tuskd's and PostgreSQL's names.
+#[cfg(not(model))]
+pub mod control;

@@ -5,6 +5,8 @@
 
 // Points in time of `CLOCK_MONOTONIC`, which every deadline here is given in.
 pub mod clock;
+// Users, and becoming another.
+pub mod credentials;
 // Readiness of descriptors, for where there is no ring.
 pub mod epoll;
 // A counter behind a descriptor, to wake a process that sleeps in epoll.

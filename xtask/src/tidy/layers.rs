@@ -5,7 +5,7 @@ use super::{File, Problem};
 
 /// The layers, lowest first. Those of one row stand beside each other and may not use one another; each may
 /// use everything in the rows above its own. `lib.rs`, the list of modules, is no layer.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["os"],
     &["sync"],
     &["report"],
@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 14] = [
     &["protocol"],
     &["process"],
     &["postmaster", "demo"],
+    &["control"],
     &["main"],
 ];
 
