@@ -21,6 +21,10 @@ pub mod shmem;
 // Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
+// Settings: their table, their files, and what a session makes of them.
+#[cfg(not(model))]
+pub mod config;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
