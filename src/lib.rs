@@ -33,6 +33,10 @@ pub mod metrics;
 #[cfg(not(model))]
 pub mod protocol;
 
+// Settings: their table, their files, and what a session makes of them.
+#[cfg(not(model))]
+pub mod config;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
