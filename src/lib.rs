@@ -21,6 +21,10 @@ pub mod shmem;
 // Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
+// Who a client is: pg_hba.conf, pg_ident.conf, passwords, roles.
+#[cfg(not(model))]
+pub mod auth;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
