@@ -202,3 +202,6 @@ impl Hba {
         &self.records
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,7 @@ impl Ident {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(report) => {
-                    log.push(report);
+                    log.push(*report);
                     return false;
                 }
             }
@@ -105,7 +105,7 @@ impl Ident {
 }
 
 impl Mapping {
-    fn takes(&self, system_user: &str, role: &str, roles: &dyn RoleSource) -> Result<bool, Report> {
+    fn takes(&self, system_user: &str, role: &str, roles: &dyn RoleSource) -> report::Result<bool> {
         let Some(regex) = self.system_user.regex() else {
             return Ok(self.system_user.text() == system_user && self.role.matches_role(role, roles));
         };
@@ -121,12 +121,12 @@ impl Mapping {
         Ok(NamePattern::literal(name).matches_role(role, roles))
     }
 
-    fn captures_nothing(&self, regex: &str) -> Report {
+    fn captures_nothing(&self, regex: &str) -> Box<Report> {
         let role = self.role.text();
         let message = format!(
             "regular expression \"{regex}\" has no subexpressions as requested by backreference in \"{role}\""
         );
-        Report::new(Severity::Log, SqlState::INVALID_REGULAR_EXPRESSION, message)
+        Box::new(Report::new(Severity::Log, SqlState::INVALID_REGULAR_EXPRESSION, message))
     }
 }
 
@@ -174,3 +174,6 @@ pub fn mappings(path: &Path) -> report::Result<Vec<MappingRow>> {
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests;

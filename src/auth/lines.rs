@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::report::{self, Report, Severity, SqlState};
 
@@ -201,9 +201,19 @@ fn directive(fields: &[Field]) -> Option<(&str, &str)> {
     }
 }
 
-/// Names in a file are relative to the folder of that file.
+/// Names in a file are relative to the folder of that file; `.` and `..` are taken out, as PostgreSQL shows paths.
 fn beside(file: &Path, name: &str) -> PathBuf {
-    file.parent().unwrap_or(Path::new("")).join(name)
+    let mut path = PathBuf::new();
+    for part in file.parent().unwrap_or(Path::new("")).join(name).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(path.components().next_back(), Some(Component::Normal(_))) => {
+                path.pop();
+            }
+            part => path.push(part),
+        }
+    }
+    path
 }
 
 fn conf_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -266,3 +276,6 @@ pub(super) fn file_sqlstate(error: &io::Error) -> SqlState {
         _ => SqlState::IO_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,11 @@ pub fn answers(response: &[u8], stored: &str, salt: [u8; SALT_LENGTH]) -> bool {
     verify_slices_are_equal(response, encrypt(digest.as_bytes(), &salt).as_bytes()).is_ok()
 }
 
+/// What a client answers to the challenge `salt`.
+pub fn response(password: &[u8], role: &str, salt: [u8; SALT_LENGTH]) -> String {
+    encrypt(&secret(password, role).as_bytes()[3..], &salt)
+}
+
 /// Whether `stored` is the secret of a password.
 pub fn is_of(stored: &str, password: &[u8], role: &str) -> bool {
     verify_slices_are_equal(secret(password, role).as_bytes(), stored.as_bytes()).is_ok()
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn challenges_are_answered_once() {
         let stored = secret(b"secret", "m5");
-        let response = encrypt(stored[3..].as_bytes(), &[1, 2, 3, 4]);
+        let response = response(b"secret", "m5", [1, 2, 3, 4]);
         assert!(answers(response.as_bytes(), &stored, [1, 2, 3, 4]));
         assert!(!answers(response.as_bytes(), &stored, [1, 2, 3, 5]));
         assert!(!answers(b"", &stored, [1, 2, 3, 4]));

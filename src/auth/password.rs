@@ -34,8 +34,8 @@ impl Default for PasswordSettings {
     }
 }
 
-/// What is stored for a role.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What is stored for a role. Not for logs, so it cannot be shown.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Stored {
     /// A SCRAM secret.
     Scram(Secret),

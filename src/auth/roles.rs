@@ -7,6 +7,7 @@ mod change;
 mod format;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
 use crate::report::{Report, Result, SqlState};
@@ -47,7 +48,7 @@ const PREDEFINED: [(u32, &str); 16] = [
 const OF_MONITOR: [u32; 3] = [3374, 3375, 3377];
 
 /// One role.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Role {
     /// Its number, which never changes.
     pub oid: u32,
@@ -73,6 +74,13 @@ pub struct Role {
     pub valid_until: Option<i64>,
     /// What is stored of the password.
     pub password: Option<String>,
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is stored of passwords is not for logs.
+        f.debug_struct("Role").field("oid", &self.oid).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Role {

@@ -10,8 +10,8 @@ use super::{BOOTSTRAP_OID, FIRST_NORMAL_OID, Role, RolesFile};
 const INVALID_GRANT_OPERATION: SqlState = SqlState::new("0LP01");
 const DEPENDENT_OBJECTS_STILL_EXIST: SqlState = SqlState::new("2BP01");
 
-/// What a statement says of a role; what it does not say is `None`.
-#[derive(Clone, Default, Debug)]
+/// What a statement says of a role; what it does not say is `None`. It has a password in it and cannot be shown.
+#[derive(Clone, Default)]
 pub struct RoleOptions {
     /// SUPERUSER.
     pub superuser: Option<bool>,

@@ -59,8 +59,8 @@ fn damage_is_found_by_line() {
         ("superuser", "hyperuser", 4, "unknown attribute \"hyperuser\""),
         ("role \"pg_monitor\"", "roll \"pg_monitor\"", 5, "unknown word \"roll\""),
         ("pg_read_all_settings", "pg_monitor", 6, "second role 3374 \"pg_monitor\""),
-        ("end 30", "end 31", 32, "it is cut off"),
-        ("end 30\n", "end 30", 32, "it is cut off"),
+        ("end 31", "end 32", 33, "it is cut off"),
+        ("end 31\n", "end 31", 33, "it is cut off"),
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from}");

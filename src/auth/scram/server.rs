@@ -83,19 +83,20 @@ impl Exchange {
 
     /// Takes one message of the client; none: it chose a mechanism without sending anything for it.
     pub fn step(&mut self, input: Option<&[u8]>) -> Result<Progress> {
-        let Some(input) = input else {
-            return match self.state {
-                State::Start => Ok(Progress::Continue(Vec::new())),
-                _ => Err(malformed("The message is empty.")),
-            };
+        // An error ends it.
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        let input = match (input, &state) {
+            (None, State::Start) => {
+                self.state = State::Start;
+                return Ok(Progress::Continue(Vec::new()));
+            }
+            (None | Some([]), _) => return Err(malformed("The message is empty.")),
+            (Some(input), _) => input,
         };
-        if input.is_empty() {
-            return Err(malformed("The message is empty."));
-        }
         if input.contains(&0) {
             return Err(malformed("Message length does not match input length."));
         }
-        match std::mem::replace(&mut self.state, State::Ended) {
+        match state {
             State::Start => {
                 let challenge = self.read_client_first(input)?;
                 let server_first = challenge.server_first.clone();
