@@ -37,6 +37,10 @@ pub mod protocol;
 #[cfg(not(model))]
 pub mod config;
 
+// Who a client is: pg_hba.conf, pg_ident.conf, passwords, roles.
+#[cfg(not(model))]
+pub mod auth;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
