@@ -31,6 +31,8 @@ mod tests;
 
 pub use utf8::check_utf8;
 
+use crate::report::{Report, Result, SqlState};
+
 /// Protocol 3 and the newest minor version of it that is spoken.
 pub const MAJOR_VERSION: u16 = 3;
 /// See [`MAJOR_VERSION`].
@@ -73,5 +75,3 @@ impl Format {
         }
     }
 }
-
-use crate::report::{Report, Result, SqlState};

@@ -70,8 +70,8 @@ impl StartupDecoder {
     ///
     /// # Errors
     ///
-    /// A report of severity `LOG` is for the log only: close the connection without an answer. `FATAL` is to be sent,
-    /// by [`encode::startup_error`](super::encode::startup_error).
+    /// A report of severity `LOG` is for the log only: close the connection without an answer. `FATAL` is to be sent, by
+    /// [`encode::old_error`](super::encode::old_error) if [`wants_old_errors`](Self::wants_old_errors) says so.
     pub fn next(&mut self, received: &[u8]) -> Result<Step> {
         if !self.begun && received.first() == Some(&TLS_HANDSHAKE) {
             return Ok(Step::Packet { packet: StartupPacket::DirectTls, consumed: 0 });

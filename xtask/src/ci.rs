@@ -33,7 +33,7 @@ const fn step(name: &'static str, program: Program, arguments: &'static [&'stati
     Step { name, program, arguments, flags: None }
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     step("format", Program::Cargo, &["fmt", "--all", "--check"]),
     step("clippy", Program::Cargo, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     step("tidy", Program::Xtask, &["tidy"]),
@@ -43,6 +43,7 @@ const STEPS: [Step; 8] = [
         Program::Cargo,
         &["test", "--package", "tuskd", "--test", "it", "--release", "--features", "stop-points"],
     ),
+    step("fuzzing the protocol for 60 s", Program::Xtask, &["fuzz-protocol", "--seconds", "60"]),
     step("models", Program::Xtask, &["models", "--bounded"]),
     Step {
         flags: Some(("RUSTDOCFLAGS", "-D warnings")),

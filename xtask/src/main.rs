@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench_report;
 mod ci;
+mod fuzz_protocol;
 mod layout;
 mod models;
 mod perf;
@@ -60,6 +61,8 @@ enum Command {
         /// Scenarios to run; all of them when none is named.
         scenarios: Vec<String>,
     },
+    /// Feeds changed streams to the wire codec's decoders; a seed repeats what failed.
+    FuzzProtocol(fuzz_protocol::Arguments),
     /// Runs one scenario COUNT times; `syscalls` starts this under strace.
     #[command(hide = true)]
     Scenario {
@@ -89,6 +92,7 @@ fn run(command: Command) -> Result<()> {
         Command::BenchReport { baseline_dir } => bench_report::run(baseline_dir.as_deref()),
         Command::Perf(arguments) => perf::run(&arguments),
         Command::Syscalls { scenarios } => syscalls::run(&scenarios),
+        Command::FuzzProtocol(arguments) => fuzz_protocol::run(&arguments),
         Command::Scenario { name, count } => scenario::run(&name, count),
     }
 }

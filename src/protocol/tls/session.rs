@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use rustls::{Error, ProtocolVersion, ServerConnection};
+use rustls::{CertificateError, Error, ProtocolVersion, ServerConnection};
 
 use super::certificate::{Certificate, ClientCertificate};
 use super::cipher::name_and_bits;
@@ -177,10 +177,7 @@ impl TlsSession {
             return broken(format!("SSL error: {error}"));
         }
         match error {
-            Error::InvalidCertificate(why) => {
-                broken("could not accept SSL connection: certificate verify failed".to_owned())
-                    .with_detail(format!("Client certificate verification failed: {why}."))
-            }
+            Error::InvalidCertificate(why) => not_verified(why),
             Error::PeerIncompatible(_) => {
                 let (least, greatest) = self.config.versions;
                 broken(format!("could not accept SSL connection: {error}")).with_hint(format!(
@@ -198,6 +195,23 @@ impl TlsSession {
             Some(error) => self.failed(error),
             None => broken(format!("SSL error: {error}")),
         }
+    }
+}
+
+/// A client's certificate that is not believed. OpenSSL believes some that rustls does not; those have a hint.
+fn not_verified(why: &CertificateError) -> Box<Report> {
+    let report = broken("could not accept SSL connection: certificate verify failed".to_owned())
+        .with_detail(format!("Client certificate verification failed: {why}."));
+    // The reason is an error of a crate of rustls's own, which only its words tell apart.
+    let words = why.to_string();
+    if words.contains("UnsupportedCertVersion") {
+        report.with_hint(
+            "Client certificates must be of X.509 version 3. Issue it with an extension, such as basicConstraints.",
+        )
+    } else if words.contains("CaUsedAsEndEntity") {
+        report.with_hint("A certificate authority's own certificate cannot be used by a client.")
+    } else {
+        report
     }
 }
 

@@ -275,6 +275,21 @@ fn clients_are_known_by_verified_certificates_only() {
 }
 
 #[test]
+fn an_authority_is_no_client() {
+    let files = Files::new("authority", &PKCS_ECDSA_P256_SHA256);
+    let settings = TlsSettings { ca_file: Some(files.path("root.crt")), ..files.settings() };
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    files.issue("client", params);
+    let client = Client { certificate: true, ..Client::default() };
+    let report = accept(&files, &settings, &client).map(|_| ()).unwrap_err();
+    assert_eq!(
+        report.hint.as_deref(),
+        Some("A certificate authority's own certificate cannot be used by a client.")
+    );
+}
+
+#[test]
 fn names_with_nul_are_refused() {
     let files = Files::new("nul", &PKCS_ECDSA_P256_SHA256);
     let settings = TlsSettings { ca_file: Some(files.path("root.crt")), ..files.settings() };
