@@ -45,3 +45,6 @@ pub use table::keys;
 pub use table::keys::*;
 pub use units::Unit;
 pub use value::{Value, parse_bool};
+
+#[cfg(test)]
+mod tests;

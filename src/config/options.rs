@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn startup_options_name_settings() {
-        let cases: [(&str, Result<&[(&str, &str)], &str>); 14] = [
+        type Expected = std::result::Result<&'static [(&'static str, &'static str)], &'static str>;
+        let cases: [(&str, Expected); 14] = [
             ("", Ok(&[])),
             ("-c work_mem=1MB", Ok(&[("work_mem", "1MB")])),
             ("-cwork-mem=1MB --a.b=c=d", Ok(&[("work_mem", "1MB"), ("a.b", "c=d")])),

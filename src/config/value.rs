@@ -207,6 +207,9 @@ fn leading_number(text: &str) -> Option<(f64, &str)> {
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     if digits[end..].starts_with(['.', 'e', 'E']) || !digits.starts_with('0') {
         return leading_real(text);

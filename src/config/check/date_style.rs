@@ -9,48 +9,68 @@ use crate::config::value::Value;
 /// Merges what is given into what was there.
 pub(in crate::config) fn check(value: &mut Value, settings: &Settings) -> Result<(), Refusal> {
     let items = list::identifiers(text(value)).ok_or_else(|| Refusal::detail("List syntax is invalid."))?;
-    let (mut style, mut order) = (None, None);
+    // What a word merely implies gives way to what another names, wherever it stands.
+    let (mut style, mut order) = (Part::default(), Part::default());
     for item in &items {
-        let (new_style, new_order) = meaning(item, settings)
+        let [new_style, new_order] = meaning(&item.to_ascii_lowercase(), settings)
             .ok_or_else(|| Refusal::detail(format!("Unrecognized key word: \"{item}\".")))?;
-        // A style that implies an order gives way to one that is named.
-        let implied = new_style.is_some() && new_order.is_some();
-        merge(&mut style, new_style, false)?;
-        merge(&mut order, new_order, implied)?;
+        style.merge(new_style)?;
+        order.merge(new_order)?;
     }
     let (old_style, old_order) = settings.get(keys::DATESTYLE).split_once(", ").unwrap_or(("ISO", "MDY"));
-    let (style, order) = (style.as_deref().unwrap_or(old_style), order.as_deref().unwrap_or(old_order));
+    let (style, order) = (style.or(old_style), order.or(old_order));
     *value = Value::Text(format!("{style}, {order}").into());
     Ok(())
 }
 
-fn merge(old: &mut Option<String>, new: Option<String>, implied: bool) -> Result<(), Refusal> {
-    match (&*old, new) {
-        (Some(_), _) if implied => {}
-        (Some(old), Some(new)) if *old != new => {
-            return Err(Refusal::detail("Conflicting \"DateStyle\" specifications."));
-        }
-        (None, Some(new)) => *old = Some(new),
-        _ => {}
-    }
-    Ok(())
+/// What one word says of style or order.
+enum Said {
+    Nothing,
+    Named(&'static str),
+    Implied(String),
 }
 
-/// Style and order that a word stands for.
-fn meaning(word: &str, settings: &Settings) -> Option<(Option<String>, Option<String>)> {
-    let style = |name: &str| Some((Some(name.to_owned()), None));
-    let order = |name: &str| Some((None, Some(name.to_owned())));
+/// What all words say of style or order.
+#[derive(Default)]
+struct Part {
+    named: Option<&'static str>,
+    implied: Option<String>,
+}
+
+impl Part {
+    fn merge(&mut self, said: Said) -> Result<(), Refusal> {
+        match said {
+            Said::Named(new) if *self.named.get_or_insert(new) != new => {
+                Err(Refusal::detail("Conflicting \"DateStyle\" specifications."))
+            }
+            Said::Implied(new) => {
+                self.implied.get_or_insert(new);
+                Ok(())
+            }
+            Said::Named(_) | Said::Nothing => Ok(()),
+        }
+    }
+
+    fn or<'a>(&'a self, old: &'a str) -> &'a str {
+        self.named.or(self.implied.as_deref()).unwrap_or(old)
+    }
+}
+
+/// What a word says of style and order.
+fn meaning(word: &str, settings: &Settings) -> Option<[Said; 2]> {
+    let style = |name| Some([Said::Named(name), Said::Nothing]);
+    let order = |name| Some([Said::Nothing, Said::Named(name)]);
     match word {
         "iso" => style("ISO"),
         "sql" => style("SQL"),
-        "german" => Some((Some("German".to_owned()), Some("DMY".to_owned()))),
+        "german" => Some([Said::Named("German"), Said::Implied("DMY".to_owned())]),
         "ymd" => order("YMD"),
         "dmy" => order("DMY"),
         "mdy" | "us" => order("MDY"),
         "default" => {
             let reset = settings.reset_text(keys::DATESTYLE.index());
             let (style, order) = reset.split_once(", ")?;
-            Some((Some(style.to_owned()), Some(order.to_owned())))
+            Some([style, order].map(|part| Said::Implied(part.to_owned())))
         }
         _ if word.starts_with("postgres") => style("Postgres"),
         _ if word.starts_with("euro") => order("DMY"),

@@ -56,7 +56,7 @@ fn interval_hours(text: &str) -> Option<f64> {
 
 /// `<+05>-05`: POSIX counts westward, and the name counts eastward.
 fn posix_offset(hours: f64) -> Option<String> {
-    let seconds = (hours * 3600.0).round_ties_even();
+    let seconds = (hours * 3600.0).trunc();
     if seconds.abs() >= 25.0 * 3600.0 {
         return None;
     }

@@ -104,15 +104,3 @@ fn errors_name_file_and_line_and_all_are_told() {
     assert_eq!(many.len(), 101);
     assert_eq!(many[100], "too many syntax errors found, abandoning file \"many.conf\"");
 }
-
-#[test]
-fn any_bytes_are_read_without_a_panic() {
-    let folder = Folder::new("bytes", &[]);
-    for first in 0..=255_u8 {
-        for second in [b'\'', b'\\', b'=', b'.', b'0', b'x', b'-', 0xff, b' ', b'#', b'"'] {
-            let line = [b"a = ", [first, second].as_slice(), b"\n", &[first, second]].concat();
-            std::fs::write(folder.0.join("a.conf"), line).unwrap();
-            folder.read("a.conf");
-        }
-    }
-}

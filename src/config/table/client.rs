@@ -123,7 +123,7 @@ settings! {
         ROW_SECURITY: bool = switch("row_security", true),
             "Enables row security.",
             "When enabled, row security will be applied to all users.";
-        SEARCH_PATH: str = text("search_path", "\"$user\", public").report().quoted_list().explain(),
+        SEARCH_PATH: str = text("search_path", "\"$user\", public").report().quoted_list().explain().check(lists::names),
             "Sets the schema search order for names that are not schema-qualified.";
         SESSION_REPLICATION_ROLE: Choice = choice("session_replication_role", "origin", &["origin", "replica", "local"])
             .superuser(),
@@ -131,7 +131,7 @@ settings! {
         STATEMENT_TIMEOUT: i64 = int("statement_timeout", 0, 0, MAX_INT).unit(Unit::Milliseconds),
             "Sets the maximum allowed duration of any statement.",
             "0 disables the timeout.";
-        TEMP_TABLESPACES: str = text("temp_tablespaces", "").quoted_list(),
+        TEMP_TABLESPACES: str = text("temp_tablespaces", "").quoted_list().check(lists::names),
             "Sets the tablespace(s) to use for temporary tables and sort files.",
             "An empty string means use the database's default tablespace.";
         TRANSACTION_DEFERRABLE: bool = switch("transaction_deferrable", false).not_in_auto_file().no_reset()
