@@ -45,10 +45,17 @@ pub mod auth;
 #[cfg(not(model))]
 pub mod demo;
 
-// The process tree: a stand-in until the server is merged.
+// What runs in each child.
+#[cfg(not(model))]
+pub mod process;
+
+// The parent of every process: states, launching, listening, stopping.
 #[cfg(not(model))]
 pub mod postmaster;
 
 // The command line: running, starting, stopping, looking at and preparing servers, under tuskd's and PostgreSQL's names.
 #[cfg(not(model))]
 pub mod control;
+
+/// What the server calls itself in its log.
+pub const VERSION: &str = concat!("PostgreSQL 18.4 (tuskd ", env!("CARGO_PKG_VERSION"), ")");

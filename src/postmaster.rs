@@ -1,21 +1,19 @@
-//! Stand-in for the postmaster: the shape of its entry point, until the server itself is merged.
+//! The postmaster: the parent of every process of the server.
+//!
+//! It makes shared memory, forks whoever is wanted, and learns of their ends; it takes no lock that a crashed child could
+//! hold, and follows nothing found in shared memory beyond single words, so that no child can take it along. One thread,
+//! one epoll: a signalfd, an eventfd that children write, the listening sockets while no spare backend polls them, and two
+//! descriptors per child, its pidfd and its hang-up pipe.
+//!
+//! `state` is the pure table of what follows from what; `server_loop` performs it.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+pub mod children;
+pub mod listen;
+pub mod lock_files;
+pub mod state;
 
-/// What a server is started with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Options {
-    /// The data directory.
-    pub data_dir: PathBuf,
-    /// Settings of the command line, in order.
-    pub settings: Vec<(String, String)>,
-    /// Whether somebody sits at the terminal and wants to be told.
-    pub foreground_messages: bool,
-}
+mod launch;
+mod server_loop;
+mod start;
 
-/// Runs the server in this process until it is shut down.
-pub fn run(options: Options) -> ExitCode {
-    eprintln!("tuskd: the server for \"{}\" is not part of this build", options.data_dir.display());
-    ExitCode::FAILURE
-}
+pub use start::{Options, run};

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::data_directory::{self, State, reason};
 use super::program::{Failure, Outcome, Program, say};
+use crate::auth::roles::RolesFile;
 use crate::os::credentials;
 
 /// What a new data directory is to be like.
@@ -209,23 +210,13 @@ pub fn config_file_text(settings: &[(String, String)]) -> String {
     texts::config(settings)
 }
 
-/// Writes the file of roles: the owner as superuser, with a password if it has one. The one place that knows its form,
-/// until the authentication module takes it over.
+/// Writes the file of roles: the owner as superuser, with a password if it has one.
 ///
 /// # Errors
-/// If it can't be written, or there is a password, which cannot be kept yet: it must not lie there in clear.
-pub fn write_roles(data_dir: &Path, owner: &str, password: Option<&str>, mode: u32) -> Result<(), Failure> {
-    if password.is_some() {
-        return Err(Failure::new("passwords cannot be stored by this build").with_hint(
-            "Leave the password out: the owner connects through the Unix socket by \"peer\" authentication.",
-        ));
-    }
-    let path = data_dir.join("global/roles");
-    write_file(
-        &path,
-        &format!("# Roles, a line each: name, attributes.\n\"{owner}\" superuser login\n"),
-        mode,
-    )
+/// If the name may not be a role's, or the file can't be written.
+pub fn write_roles(data_dir: &Path, owner: &str, password: Option<&str>, _mode: u32) -> Result<(), Failure> {
+    let failed = |report: Box<crate::report::Report>| Failure::new(report.message);
+    RolesFile::new(owner, password).and_then(|roles| roles.write(data_dir)).map_err(failed)
 }
 
 /// Writes a file that is not there yet.

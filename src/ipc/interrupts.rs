@@ -28,6 +28,9 @@ impl Interrupts {
     /// Messages from other processes are waiting.
     pub const MESSAGE: Self = Self(1 << 6);
 
+    /// Leave, for processes that outlive sessions in an orderly stop.
+    pub const LEAVE: Self = Self(1 << 7);
+
     /// The bits.
     pub const fn bits(self) -> u32 {
         self.0

@@ -34,6 +34,15 @@ wait_events! {
     10 MESSAGE_QUEUE_ATTACH "IPC" "MessageQueueInternal" "The other side of a message queue.";
     11 STOP_POINT "Extension" "StopPoint" "A supervisor that stopped this process at a stop point.";
     12 LATCH "IPC" "Latch" "The own latch, without an event that says more.";
+    13 CHECKPOINTER_MAIN "Activity" "CheckpointerMain" "The checkpointer's main loop.";
+    14 BGWRITER_MAIN "Activity" "BgwriterMain" "The background writer's main loop.";
+    15 WAL_WRITER_MAIN "Activity" "WalWriterMain" "The WAL writer's main loop.";
+    16 AUTOVACUUM_MAIN "Activity" "AutovacuumMain" "The autovacuum launcher's main loop.";
+    17 ARCHIVER_MAIN "Activity" "ArchiverMain" "The archiver's main loop.";
+    18 STATISTICS_MAIN "Activity" "PgStatMain" "The statistics process's main loop.";
+    19 LOGGER_MAIN "Activity" "SysLoggerMain" "The logger's main loop.";
+    20 SPARE_ACCEPT "Activity" "SpareAccept" "A client for a spare backend.";
+    21 PG_SLEEP "Timeout" "PgSleep" "pg_sleep and its kin.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

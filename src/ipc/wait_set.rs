@@ -109,6 +109,8 @@ trait Method {
     fn settle(&mut self, goal: Goal<'_>) -> io::Result<()>;
 
     fn postmaster_dead(&self) -> bool;
+    /// See [`WaitSet::forget_postmaster`].
+    fn forget_postmaster(&mut self);
     fn ready(&self) -> (SocketSet, SocketSet);
     fn io_finished(&self) -> bool;
     /// Bytes not sent yet.
@@ -208,6 +210,11 @@ impl<'s> WaitSet<'s> {
     /// What the last [`Self::exchange`] received; empty if it received nothing.
     pub fn received(&self, socket: &Socket) -> &[u8] {
         self.method.received(socket.index())
+    }
+
+    /// From here on the postmaster's death ends no wait: for sessions that go on without it.
+    pub fn forget_postmaster(&mut self) {
+        self.method.forget_postmaster();
     }
 
     /// Holds the process's end of its hang-up pipe, and the instance lock, until this wait set is gone and nothing that

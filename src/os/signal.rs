@@ -146,6 +146,16 @@ pub fn preserving_errno<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Has `signal` end the process at once with exit code 2, as PostgreSQL's processes leave on SIGQUIT: no destructor, no
+/// handler of exits, nothing written.
+pub fn exit_on(signal: Signal) -> io::Result<()> {
+    extern "C" fn leave(_signal: c_int) {
+        super::process::exit_now(2)
+    }
+    // SAFETY: `_exit` is async-signal-safe.
+    unsafe { install_handler(signal, leave) }
+}
+
 /// # Safety
 ///
 /// `action` is SIG_IGN, SIG_DFL, or an `extern "C" fn(c_int)` that is async-signal-safe.

@@ -7,6 +7,7 @@ mod harness;
 mod harness_selftest;
 mod ipc;
 mod seccomp;
+mod server;
 mod world;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[2],
     ipc::TESTS[3],
     ipc::TESTS[4],
+    server::TESTS[0],
 ];
 
 fn main() -> ExitCode {

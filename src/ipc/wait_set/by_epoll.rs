@@ -26,7 +26,7 @@ pub(super) struct ByEpoll<'s> {
     epoll: Epoll,
     own: &'s EventFd,
     /// Kept open because it is registered.
-    _postmaster: Option<OwnedFd>,
+    postmaster: Option<OwnedFd>,
     postmaster_dead: bool,
     sockets: Vec<Option<Line>>,
     /// A process without a ring has nothing in flight that could outlive it, so this hangs up with it.
@@ -50,7 +50,7 @@ impl<'s> ByEpoll<'s> {
             epoll.add(postmaster.as_fd(), POSTMASTER, Interest::IN)?;
         }
         let sockets = Vec::new();
-        Ok(Self { epoll, own, _postmaster: postmaster, postmaster_dead: false, sockets, lifeline: None })
+        Ok(Self { epoll, own, postmaster, postmaster_dead: false, sockets, lifeline: None })
     }
 
     fn line(&self, socket: usize) -> &Line {
@@ -215,6 +215,13 @@ impl Method for ByEpoll<'_> {
 
     fn postmaster_dead(&self) -> bool {
         self.postmaster_dead
+    }
+
+    fn forget_postmaster(&mut self) {
+        if let Some(postmaster) = self.postmaster.take() {
+            let _ = self.epoll.remove(postmaster.as_fd());
+        }
+        self.postmaster_dead = false;
     }
 
     fn ready(&self) -> (SocketSet, SocketSet) {

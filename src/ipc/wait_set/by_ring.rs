@@ -155,6 +155,10 @@ impl Method for Flights<'_> {
         self.postmaster_dead
     }
 
+    fn forget_postmaster(&mut self) {
+        Flights::forget_postmaster(self);
+    }
+
     fn ready(&self) -> (SocketSet, SocketSet) {
         SocketSet::of(self.sockets.iter().map(|line| line.as_ref().map_or(Readiness::NONE, |l| l.ready)))
     }

@@ -64,6 +64,12 @@ pub(super) struct Flights<'s> {
 }
 
 impl<'s> Flights<'s> {
+    /// The postmaster's end ends no wait any more. A poll that is armed stays so and is not listened to.
+    pub fn forget_postmaster(&mut self) {
+        self.postmaster = None;
+        self.postmaster_dead = false;
+    }
+
     pub fn new(latch: Latch<'s>, postmaster: Option<OwnedFd>) -> io::Result<Self> {
         Ok(Self {
             ring: Ring::new(ENTRIES)?,
@@ -285,7 +291,7 @@ impl<'s> Flights<'s> {
             self.watch_error = (!is_expected).then_some(-done.result);
         } else if is(self.postmaster_poll) {
             self.postmaster_poll = None;
-            self.postmaster_dead = done.result > 0;
+            self.postmaster_dead = done.result > 0 && self.postmaster.is_some();
             self.watch_error = (done.result < 0).then_some(-done.result);
         } else if is(self.cancel) {
             self.cancel = None;

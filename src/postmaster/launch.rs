@@ -1,0 +1,214 @@
+//! Who is forked when, and what a child does before its `main`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use shmem_layout::ProcessId;
+
+use super::children::Children;
+use super::server_loop::Incarnation;
+use super::state::State;
+use crate::config;
+use crate::ipc::hangup::hangup_pipe;
+use crate::ipc::{Interrupts, signals};
+use crate::os::process::{self, Fork};
+use crate::os::signal::{self, Signal};
+use crate::process::context::ProcessContext;
+use crate::process::kinds::Kind;
+use crate::process::{accept, serve_accepted};
+use crate::report::Report;
+use crate::sync::Ordering;
+
+/// Kinds that are kept running while their state lasts, in the order in which they are started.
+const AUXILIARIES: [Kind; 6] = [
+    Kind::Checkpointer,
+    Kind::BackgroundWriter,
+    Kind::WalWriter,
+    Kind::Statistics,
+    Kind::Archiver,
+    Kind::AutovacuumLauncher,
+];
+
+/// What signals mean to every child but the logger; SIGQUIT is not among them.
+pub const CHILD_SIGNALS: [(Signal, Interrupts); 6] = [
+    (Signal::HUP, Interrupts::RELOAD),
+    (Signal::INT, Interrupts::CANCEL),
+    (Signal::TERM, Interrupts::TERMINATE),
+    (Signal::USR1, Interrupts::MESSAGE),
+    (Signal::USR2, Interrupts::LEAVE),
+    (Signal::POWER, Interrupts::POSTMASTER_DEATH),
+];
+
+impl Incarnation<'_> {
+    /// Starts whoever is wanted in this state and does not run.
+    pub(super) fn launch_auxiliaries(&mut self) {
+        for kind in AUXILIARIES {
+            if self.is_wanted(kind) && self.children.count(kind) == 0 {
+                self.launch(kind, None);
+            }
+        }
+    }
+
+    fn is_wanted(&self, kind: Kind) -> bool {
+        let settings = &self.postmaster.settings;
+        let runs = matches!(self.state, State::Run { .. });
+        let serves = runs || matches!(self.state, State::HotStandby { .. });
+        let lives = serves || matches!(self.state, State::Startup | State::Recovery);
+        match kind {
+            Kind::Checkpointer | Kind::BackgroundWriter | Kind::Statistics => lives,
+            Kind::WalWriter => runs,
+            Kind::AutovacuumLauncher => runs && settings.get(config::AUTOVACUUM),
+            Kind::Archiver => runs && self.postmaster.archives(),
+            _ => false,
+        }
+    }
+
+    /// Keeps the numbers up; called whenever something happened.
+    pub(super) fn maintain(&mut self) {
+        if matches!(self.state, State::Stopping { .. } | State::NoChildren { .. } | State::Init) {
+            self.postmaster.watch_listeners(self.server, true);
+            return;
+        }
+        self.launch_auxiliaries();
+        if self.state.accepts_connections() {
+            self.launch_spares();
+        }
+        // While there is no spare, the postmaster polls the listening sockets itself.
+        let spares = self.spares();
+        self.postmaster.watch_listeners(self.server, spares == 0);
+    }
+
+    /// Spares that have no client yet.
+    fn spares(&self) -> usize {
+        let slots = self.server.ipc.slots();
+        let is_spare = |id: ProcessId| {
+            let number = slots[id.slot().index()].kind.load(Ordering::Acquire);
+            Kind::from_number(number) == Some(Kind::SpareBackend)
+        };
+        self.children.running().filter(|e| e.kind == Kind::SpareBackend && is_spare(e.id)).count()
+    }
+
+    fn launch_spares(&mut self) {
+        let settings = &self.postmaster.settings;
+        let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
+        let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
+        self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
+        while self.spares() < self.spares_wanted {
+            if !self.launch(Kind::SpareBackend, None) {
+                return;
+            }
+        }
+    }
+
+    /// A spare took a client. If that was the last one, a burst is on: keep twice as many.
+    pub(super) fn on_spare_taken(&mut self) {
+        if self.spares() == 0 {
+            self.spares_wanted = (self.spares_wanted * 2).max(1);
+        }
+    }
+
+    /// Clients wait on a listening socket that no spare polls, or a spare died that may have been woken for one.
+    pub(super) fn on_connection(&mut self, index: usize) {
+        loop {
+            let socket = {
+                let listeners = self.server.listeners.borrow();
+                listeners.get(index).and_then(|listener| accept(listener.fd.as_fd()))
+            };
+            let Some(socket) = socket else { return };
+            let is_full = self.server.connections.is_full();
+            let kind =
+                if self.state.accepts_connections() && !is_full { Kind::Backend } else { Kind::DeadEnd };
+            if !self.launch(kind, Some(socket)) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in whoever waits on any of the listening sockets.
+    pub(super) fn poll_listeners_once(&mut self) {
+        let count = self.server.listeners.borrow().len();
+        (0..count).for_each(|index| self.on_connection(index));
+    }
+
+    /// Forks a child. A failure is logged, and tried again when something happens next.
+    pub(super) fn launch(&mut self, kind: Kind, socket: Option<OwnedFd>) -> bool {
+        let Some(id) = self.table.claim(kind.number()) else {
+            self.log(&Report::log(format!("no process slot is free for a {}", kind.info().backend_type)));
+            return false;
+        };
+        let (watch, lifeline) = match hangup_pipe(id) {
+            Ok(pipe) => pipe,
+            Err(error) => return self.not_forked(id, kind, &error.to_string()),
+        };
+        let forked = process::fork();
+        match forked {
+            Ok(Fork::Parent(child)) => {
+                drop(lifeline);
+                if let Err(error) = self.children.add(&self.postmaster.epoll, id, kind, child, watch) {
+                    self.log(&Report::log(format!("could not watch a child process: {error}")));
+                }
+                true
+            }
+            Ok(Fork::Child) => {
+                drop(watch);
+                self.become_child(kind, id, lifeline, socket)
+            }
+            Err(error) => self.not_forked(id, kind, &error.to_string()),
+        }
+    }
+
+    fn not_forked(&mut self, id: ProcessId, kind: Kind, why: &str) -> bool {
+        self.table.release(id);
+        self.log(&Report::log(format!("could not fork {} process: {why}", kind.info().backend_type)));
+        false
+    }
+
+    /// The rest of a child's life. It begins with every signal blocked, as the postmaster has them.
+    fn become_child(
+        &mut self,
+        kind: Kind,
+        id: ProcessId,
+        lifeline: crate::ipc::hangup::Lifeline,
+        socket: Option<OwnedFd>,
+    ) -> ! {
+        // Its siblings' descriptors are not its business, and would keep their pipes open.
+        self.children = Children::new(0);
+        let (title, settings, log) = self.postmaster.leave_to_child(kind);
+        let _ = process::set_comm("postgres");
+        let _ = process::set_parent_death_signal(Some(Signal::POWER));
+        if kind != Kind::SpareBackend {
+            drop(self.server.listeners.take());
+        }
+        let me = &*Box::leak(Box::new(self.server.ipc.proc(id)));
+        let started = jiff::Timestamp::now();
+        self.server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
+        let ctx = ProcessContext {
+            kind,
+            id,
+            server: self.server,
+            me,
+            settings,
+            log,
+            lifeline: Some(lifeline),
+            title,
+            started,
+            lines: Default::default(),
+        };
+        let handled = signals::with_handlers(me, &CHILD_SIGNALS, || {
+            let _ = signal::exit_on(Signal::QUIT);
+            for ignored in [Signal::PIPE, Signal::ALARM] {
+                let _ = signal::ignore(ignored);
+            }
+            let _ = signal::default(Signal::CHILD);
+            signal::set_mask(&signal::SignalSet::empty());
+            match (kind.info().main, socket) {
+                (_, Some(socket)) => serve_accepted(ctx, socket),
+                (Some(main), None) => main(ctx),
+                (None, None) => ctx.exit(1),
+            }
+        });
+        match handled {
+            Ok(never) => never,
+            Err(_) => process::exit_now(1),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! From the command line to the first incarnation: settings, locks, sockets, the logger, shared memory.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::children::Source;
+use super::listen::{self, Addresses, Listening};
+use super::lock_files::{PidFileGuard, lock_instance};
+use super::server_loop::{End, Incarnation};
+use super::state::State;
+use crate::config::{self, Reader, Settings, Start};
+use crate::ipc::Ipc;
+use crate::ipc::wait_set::{Choice, IoMethod};
+use crate::log::{LineNumbers, Log, LogContext, Output};
+use crate::os::epoll::{Epoll, Interest};
+use crate::os::eventfd::EventFd;
+use crate::os::pidfd::PidFd;
+use crate::os::process;
+use crate::os::proctitle::ProcessTitle;
+use crate::os::signal::{self, Signal, SignalFd, SignalSet};
+use crate::process::activity::{Activities, Activity};
+use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
+use crate::process::connections::{ConnectionPlace, Connections};
+use crate::process::kinds::Kind;
+use crate::process::server::{Listener, Server};
+use crate::process::settings::log_config;
+use crate::process::title::{CAPACITY, Title};
+use crate::report::{self, Report, Severity, SqlState};
+use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
+use crate::sync::{Monotonic, Ordering};
+
+/// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
+const SLOTS_BESIDE_SESSIONS: usize = 64;
+
+/// How the server is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Settings from the command line, `-c name=value`, in order.
+    pub settings: Vec<(String, String)>,
+    /// Whether somebody sits in front of it: say how to connect.
+    pub foreground_messages: bool,
+}
+
+/// What outlives an incarnation.
+pub struct Postmaster {
+    pub(super) settings: Settings,
+    pub(super) epoll: Epoll,
+    pub(super) signalfd: SignalFd,
+    log: Log,
+    lines: LineNumbers,
+    started: Timestamp,
+    pid_file: Option<PidFileGuard>,
+    title: Option<ProcessTitle>,
+    watches_listeners: bool,
+}
+
+/// Runs the server until it stops.
+pub fn run(options: Options) -> ExitCode {
+    let title = ProcessTitle::init(CAPACITY);
+    let emergency = Log::new(log_config(&Settings::default()), Output::Stderr);
+    let lines = LineNumbers::default();
+    match start(options, title) {
+        Ok(code) => code,
+        Err(reports) => {
+            let pid = process::pid().as_raw_nonzero().get() as u32;
+            for report in &reports {
+                emergency.emit(report, &LogContext::new(pid, "postmaster", Timestamp::now(), &lines));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Settings, or everything that is to be said about why there are none.
+fn read_settings(options: &Options) -> Result<(Settings, Vec<Report>), Vec<Report>> {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Settings::start(&Start {
+        data_directory: Some(&options.data_dir),
+        options: &options.settings,
+        environment: &environment,
+    })
+}
+
+fn start(options: Options, title: ProcessTitle) -> Result<ExitCode, Vec<Report>> {
+    let (settings, notes) = read_settings(&options)?;
+    start_with(&options, settings, &notes, title).map_err(|report| vec![*report])
+}
+
+fn start_with(
+    options: &Options,
+    settings: Settings,
+    notes: &[Report],
+    title: ProcessTitle,
+) -> report::Result<ExitCode> {
+    let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
+    std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
+    let lock = lock_instance(&data_dir)?;
+    let started = Timestamp::now();
+    let port = settings.get(config::PORT) as u16;
+    let socket_dirs = config::directories(settings.get(config::UNIX_SOCKET_DIRECTORIES)).unwrap_or_default();
+    let first_dir = socket_dirs.first().cloned().unwrap_or_default();
+    let (pid_file, was_left) =
+        PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
+    let postmaster_signals =
+        SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
+    signal::block(&postmaster_signals);
+    let signalfd = signal::signalfd(&postmaster_signals).map_err(|e| fatal_io("signalfd", &e))?;
+    let epoll = Epoll::new().map_err(|e| fatal_io("epoll", &e))?;
+    epoll
+        .add(signalfd.as_fd(), Source::Signals.to_word(), Interest::IN)
+        .map_err(|e| fatal_io("epoll", &e))?;
+    for ignored in [Signal::PIPE, Signal::ALARM, Signal::TTIN, Signal::TTOU, Signal::XFSZ, Signal::USR2] {
+        let _ = signal::ignore(ignored);
+    }
+    let log = Log::new(log_config(&settings), Output::Stderr);
+    let mut postmaster = Postmaster {
+        settings,
+        epoll,
+        signalfd,
+        log,
+        lines: LineNumbers::default(),
+        started,
+        pid_file: Some(pid_file),
+        title: Some(title),
+        watches_listeners: false,
+    };
+    notes.iter().for_each(|note| postmaster.log(note));
+    postmaster.log(&Report::log(format!("starting {}", crate::VERSION)));
+    if was_left {
+        postmaster.log(&Report::log("another server might be running; trying to start server anyway"));
+    }
+    let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
+    if options.foreground_messages {
+        println!("connect with: psql -h {first_dir} -p {port} postgres");
+    }
+    let io_method = choose_io_method(&postmaster.settings)?;
+    postmaster.log(&Report::log(format!("I/O method: {io_method}")));
+    let listeners = RefCell::new(listening.listeners);
+    let code = postmaster.run(&data_dir, lock, &listeners, io_method)?;
+    postmaster.log(&Report::log("database system is shut down"));
+    for listener in listeners.take() {
+        if let Some(path) = &listener.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    listening.locks.into_iter().for_each(super::lock_files::SocketLock::remove);
+    if let Some(pid_file) = postmaster.pid_file.take() {
+        pid_file.remove();
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn fatal_io(what: &str, error: &std::io::Error) -> Box<Report> {
+    Report::fatal(SqlState::SYSTEM_ERROR, format!("could not use {what}: {error}"))
+}
+
+fn choose_io_method(settings: &Settings) -> report::Result<Choice> {
+    let method = match settings.get(config::IO_METHOD) {
+        "sync" => IoMethod::Sync,
+        "io_uring" => IoMethod::IoUring,
+        _ => IoMethod::Auto,
+    };
+    method.choose().map_err(|e| Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, e.to_string()))
+}
+
+impl Postmaster {
+    pub(super) fn log(&self, report: &Report) {
+        let pid = process::pid().as_raw_nonzero().get() as u32;
+        self.log.emit(report, &LogContext::new(pid, "postmaster", self.started, &self.lines));
+    }
+
+    pub(super) fn set_status(&mut self, status: &str) {
+        let written = self.pid_file.as_mut().map(|file| file.set_status(status));
+        if let Some(Err(report)) = written {
+            self.log(&report);
+        }
+    }
+
+    /// Polls the listening sockets, or leaves them to the spares.
+    pub(super) fn watch_listeners(&mut self, server: &Server<'_>, watch: bool) {
+        if watch == self.watches_listeners {
+            return;
+        }
+        self.watches_listeners = watch;
+        for (index, listener) in server.listeners.borrow().iter().enumerate() {
+            let _ = if watch {
+                let word = Source::Listener(index).to_word();
+                self.epoll.add(listener.fd.as_fd(), word, Interest::IN)
+            } else {
+                self.epoll.remove(listener.fd.as_fd())
+            };
+        }
+    }
+
+    /// When something is due although nothing happens.
+    pub(super) fn next_deadline(&self) -> Option<Monotonic> {
+        None
+    }
+
+    pub(super) fn archives(&self) -> bool {
+        self.settings.get(config::ARCHIVE_MODE) != "off"
+    }
+
+    pub(super) fn reload(&mut self) {
+        let notes = self.settings.reload(Reader::Postmaster);
+        notes.iter().for_each(|note| self.log(note));
+        self.log.reload(log_config(&self.settings));
+    }
+
+    pub(super) fn rotate_log(&mut self) {}
+
+    pub(super) fn on_logger_end(&mut self) {}
+
+    /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log) {
+        let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
+        let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
+        let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
+        let title = self.title.take().unwrap_or_else(|| ProcessTitle::init(CAPACITY));
+        let title = Title::new(title, kind, &cluster, as_in_18, updates);
+        let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
+        (title, self.settings.clone(), log)
+    }
+
+    fn listen(
+        &mut self,
+        data_dir: &std::path::Path,
+        port: u16,
+        socket_dirs: &[String],
+    ) -> report::Result<Listening> {
+        let hosts = config::words(self.settings.get(config::LISTEN_ADDRESSES)).unwrap_or_default();
+        let permissions = self.settings.get(config::UNIX_SOCKET_PERMISSIONS) as u32;
+        let addresses = Addresses { hosts: &hosts, socket_dirs, port, permissions };
+        let listening = listen::open(&addresses, data_dir, |report| self.log(report))?;
+        if let Some(file) = &mut self.pid_file {
+            file.set_listen_address(hosts.first().map_or("", String::as_str))?;
+        }
+        Ok(listening)
+    }
+
+    /// One incarnation after the other.
+    fn run(
+        &mut self,
+        data_dir: &std::path::Path,
+        lock: OwnedFd,
+        listeners: &RefCell<Vec<Listener>>,
+        io_method: Choice,
+    ) -> report::Result<u8> {
+        let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
+        let mut state = State::Init;
+        let mut lock = Some(lock);
+        loop {
+            let segment = self.make_segment(sessions)?;
+            let failed = |e: &dyn std::fmt::Display| {
+                Report::fatal(SqlState::INTERNAL_ERROR, format!("could not set up shared memory: {e}"))
+            };
+            let ipc = Ipc::open(&segment).map_err(|e| failed(&e))?;
+            let ipc =
+                if io_method.uses_ring() { ipc } else { ipc.with_latch_fds().map_err(|e| failed(&e))? };
+            let eventfd = EventFd::new().map_err(|e| failed(&e))?;
+            let _ = self.epoll.add(eventfd.as_fd(), Source::Eventfd.to_word(), Interest::IN);
+            let own_pid = process::pid();
+            ipc.control().postmaster_pid.store(own_pid.as_raw_nonzero().get() as u32, Ordering::Relaxed);
+            let server = Server {
+                ipc: &ipc,
+                activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
+                cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
+                connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
+                io_method,
+                data_dir: data_dir.to_path_buf(),
+                listeners,
+                postmaster: PidFd::open(own_pid).ok(),
+                instance_lock: lock.take(),
+                postmaster_eventfd: &eventfd,
+                started: self.started,
+            };
+            let (end, left) = Incarnation::new(self, &server, state).run();
+            let _ = self.epoll.remove(eventfd.as_fd());
+            state = left;
+            lock = server.instance_lock;
+            if let End::Exit(code) = end {
+                return Ok(code);
+            }
+        }
+    }
+
+    fn make_segment(&mut self, sessions: usize) -> report::Result<Segment> {
+        let slots = sessions + SLOTS_BESIDE_SESSIONS;
+        let mut specs = Ipc::region_specs(slots);
+        specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
+        specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
+        specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
+        let huge_pages = match self.settings.get(config::HUGE_PAGES) {
+            "on" => HugePages::On,
+            "off" => HugePages::Off,
+            _ => HugePages::Try,
+        };
+        let page_size = Some(self.settings.get(config::HUGE_PAGE_SIZE) as u64 * 1024).filter(|size| *size > 0);
+        let made = Plan::new(&specs).and_then(|plan| Segment::create(&plan, huge_pages, page_size));
+        let segment = made.map_err(|e| Report::fatal(SqlState::OUT_OF_MEMORY, e.to_string()))?;
+        if let Some(file) = &mut self.pid_file {
+            file.set_shared_memory(segment.fd().as_raw_fd(), segment.instance())?;
+        }
+        if let Ok(pages) = segment.page_report() {
+            self.log(&Report::new(Severity::Log, SqlState::SUCCESSFUL_COMPLETION, pages.to_string()));
+        }
+        Ok(segment)
+    }
+}

@@ -1,0 +1,28 @@
+//! What runs in each of the postmaster's children: one list of kinds, one context, one file per kind.
+
+pub mod activity;
+pub mod cancel_keys;
+pub mod connections;
+pub mod context;
+pub mod kinds;
+pub mod logger;
+pub mod server;
+pub mod settings;
+pub mod title;
+
+mod archiver;
+mod autovacuum;
+mod background_worker;
+mod background_writer;
+mod backend;
+mod checkpointer;
+mod connection;
+mod spare;
+mod startup;
+mod statistics;
+mod wal_writer;
+
+pub use backend::serve_accepted;
+pub use context::ProcessContext;
+pub use kinds::Kind;
+pub use spare::accept;

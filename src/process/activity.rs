@@ -1,0 +1,320 @@
+//! What each process is doing, for `pg_stat_activity`, for the postmaster's log lines about a crash, and for titles.
+//!
+//! One record per process slot, written by its owner alone and read by anybody without a lock: a counter is odd while the
+//! record is being written, and who reads compares it before and behind (a seqlock; Boehm, "Can seqlocks get along with
+//! programming language memory models?", 2012). Text lies in words, so that every access is atomic. A record whose owner
+//! died in the middle of writing stays odd and is read as it is.
+
+use shmem_layout::{SlotIndex, shared_layout};
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Bytes of a statement that are kept (`track_activity_query_size`).
+pub const QUERY_BYTES: usize = 1024;
+/// Bytes of a name that are kept, as of every PostgreSQL name.
+pub const NAME_BYTES: usize = 64;
+
+/// A text of at most `8 * WORDS` bytes.
+type Text<const WORDS: usize> = [AtomicU64; WORDS];
+
+/// One process's record.
+#[repr(C, align(64))]
+pub struct Activity {
+    changes: AtomicU32,
+    state: AtomicU32,
+    database: AtomicU32,
+    user: AtomicU32,
+    backend_start_us: AtomicU64,
+    transaction_start_us: AtomicU64,
+    query_start_us: AtomicU64,
+    state_change_us: AtomicU64,
+    client_port: AtomicU32,
+    reserved: [u8; 12],
+    user_name: Text<8>,
+    database_name: Text<8>,
+    application_name: Text<8>,
+    client_address: Text<8>,
+    title: Text<16>,
+    query: Text<128>,
+}
+
+shared_layout!(Activity, size 1472, align 64, {
+    0 => changes: AtomicU32,
+    4 => state: AtomicU32,
+    8 => database: AtomicU32,
+    12 => user: AtomicU32,
+    16 => backend_start_us: AtomicU64,
+    24 => transaction_start_us: AtomicU64,
+    32 => query_start_us: AtomicU64,
+    40 => state_change_us: AtomicU64,
+    48 => client_port: AtomicU32,
+    52 => reserved: [u8; 12],
+    64 => user_name: [AtomicU64; 8],
+    128 => database_name: [AtomicU64; 8],
+    192 => application_name: [AtomicU64; 8],
+    256 => client_address: [AtomicU64; 8],
+    320 => title: [AtomicU64; 16],
+    448 => query: [AtomicU64; 128],
+});
+
+/// What a session is doing, by `pg_stat_activity.state`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum State {
+    /// Not said.
+    Undefined = 0,
+    /// Waits for a client's next command.
+    Idle = 1,
+    /// Runs one.
+    Active = 2,
+    /// Idle in a transaction.
+    IdleInTransaction = 3,
+    /// Idle in a transaction that failed.
+    IdleInFailedTransaction = 4,
+    /// Authenticates.
+    Starting = 5,
+}
+
+impl State {
+    /// PostgreSQL's word.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Undefined => None,
+            Self::Idle => Some("idle"),
+            Self::Active => Some("active"),
+            Self::IdleInTransaction => Some("idle in transaction"),
+            Self::IdleInFailedTransaction => Some("idle in transaction (aborted)"),
+            Self::Starting => Some("starting"),
+        }
+    }
+
+    const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Idle,
+            2 => Self::Active,
+            3 => Self::IdleInTransaction,
+            4 => Self::IdleInFailedTransaction,
+            5 => Self::Starting,
+            _ => Self::Undefined,
+        }
+    }
+}
+
+/// A record, copied out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "as in pg_stat_activity")]
+pub struct ActivityRow {
+    pub state: State,
+    pub database: u32,
+    pub user: u32,
+    pub backend_start_us: u64,
+    pub transaction_start_us: u64,
+    pub query_start_us: u64,
+    pub state_change_us: u64,
+    pub client_port: u32,
+    pub user_name: String,
+    pub database_name: String,
+    pub application_name: String,
+    pub client_address: String,
+    pub query: String,
+}
+
+/// All records.
+#[derive(Clone, Copy)]
+pub struct Activities<'s> {
+    records: &'s [Activity],
+}
+
+impl<'s> Activities<'s> {
+    /// Over one record per process slot.
+    pub fn new(records: &'s [Activity]) -> Self {
+        Self { records }
+    }
+
+    /// The record of a slot, to be written by its owner only.
+    pub fn of(self, slot: SlotIndex) -> ActivityWriter<'s> {
+        ActivityWriter { record: &self.records[slot.index()] }
+    }
+
+    /// Copies a record out.
+    pub fn read(self, slot: SlotIndex) -> ActivityRow {
+        const TRIES: usize = 1000;
+        let record = &self.records[slot.index()];
+        for _ in 0..TRIES {
+            let before = record.changes.load(Ordering::Acquire);
+            let row = record.copy();
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && record.changes.load(Ordering::Relaxed) == before {
+                return row;
+            }
+            std::hint::spin_loop();
+        }
+        // Its owner died, or was stopped, in the middle.
+        record.copy()
+    }
+
+    /// Empties a record whose process is gone.
+    pub fn clear(self, slot: SlotIndex) {
+        let writer = self.of(slot);
+        writer.change(|record| {
+            record.state.store(0, Ordering::Relaxed);
+            record.database.store(0, Ordering::Relaxed);
+            record.user.store(0, Ordering::Relaxed);
+            record.client_port.store(0, Ordering::Relaxed);
+            let times = [
+                &record.backend_start_us,
+                &record.transaction_start_us,
+                &record.query_start_us,
+                &record.state_change_us,
+            ];
+            times.iter().for_each(|time| time.store(0, Ordering::Relaxed));
+            let texts = [
+                &record.user_name[..],
+                &record.database_name,
+                &record.application_name,
+                &record.client_address,
+                &record.query,
+            ];
+            texts.iter().for_each(|text| put(text, ""));
+        });
+    }
+}
+
+impl Activity {
+    fn copy(&self) -> ActivityRow {
+        let number = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        ActivityRow {
+            state: State::from_number(self.state.load(Ordering::Relaxed)),
+            database: self.database.load(Ordering::Relaxed),
+            user: self.user.load(Ordering::Relaxed),
+            backend_start_us: number(&self.backend_start_us),
+            transaction_start_us: number(&self.transaction_start_us),
+            query_start_us: number(&self.query_start_us),
+            state_change_us: number(&self.state_change_us),
+            client_port: self.client_port.load(Ordering::Relaxed),
+            user_name: text(&self.user_name),
+            database_name: text(&self.database_name),
+            application_name: text(&self.application_name),
+            client_address: text(&self.client_address),
+            query: text(&self.query),
+        }
+    }
+}
+
+/// Writes one's own record.
+#[derive(Clone, Copy)]
+pub struct ActivityWriter<'s> {
+    record: &'s Activity,
+}
+
+impl ActivityWriter<'_> {
+    fn change(self, f: impl FnOnce(&Activity)) {
+        let changes = &self.record.changes;
+        // Made odd whatever it was: the predecessor may have died in the middle.
+        let odd = changes.load(Ordering::Relaxed) | 1;
+        changes.store(odd, Ordering::Relaxed);
+        fence(Ordering::Release);
+        f(self.record);
+        changes.store(odd.wrapping_add(1), Ordering::Release);
+    }
+
+    /// A session begins; everything else is empty.
+    pub fn begin(self, now_us: u64, client_address: &str, client_port: u32) {
+        self.change(|record| {
+            record.state.store(State::Starting as u32, Ordering::Relaxed);
+            record.backend_start_us.store(now_us, Ordering::Relaxed);
+            record.state_change_us.store(now_us, Ordering::Relaxed);
+            record.client_port.store(client_port, Ordering::Relaxed);
+            put(&record.client_address, client_address);
+        });
+    }
+
+    /// Who it is, once that is known.
+    pub fn set_identity(self, user: u32, user_name: &str, database: u32, database_name: &str) {
+        self.change(|record| {
+            record.user.store(user, Ordering::Relaxed);
+            record.database.store(database, Ordering::Relaxed);
+            put(&record.user_name, user_name);
+            put(&record.database_name, database_name);
+        });
+    }
+
+    /// `application_name`.
+    pub fn set_application_name(self, name: &str) {
+        self.change(|record| put(&record.application_name, name));
+    }
+
+    /// A statement begins.
+    pub fn set_active(self, query: &str, now_us: u64) {
+        self.change(|record| {
+            record.state.store(State::Active as u32, Ordering::Relaxed);
+            record.query_start_us.store(now_us, Ordering::Relaxed);
+            record.state_change_us.store(now_us, Ordering::Relaxed);
+            put(&record.query, query);
+        });
+    }
+
+    /// A state without a new statement.
+    pub fn set_state(self, state: State, now_us: u64) {
+        self.change(|record| {
+            record.state.store(state as u32, Ordering::Relaxed);
+            record.state_change_us.store(now_us, Ordering::Relaxed);
+        });
+    }
+
+    /// A transaction begins (or ends, with 0).
+    pub fn set_transaction_start(self, us: u64) {
+        self.change(|record| record.transaction_start_us.store(us, Ordering::Relaxed));
+    }
+}
+
+/// Puts as much of `text` as fits with a NUL behind it, whole characters only.
+fn put(words: &[AtomicU64], text: &str) {
+    let room = words.len() * 8 - 1;
+    let mut end = text.len().min(room);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let bytes = &text.as_bytes()[..end];
+    // The NUL, and no word behind it: what stands there is not read.
+    for (word, i) in words.iter().zip(0..=bytes.len() / 8) {
+        let part = &bytes[(i * 8).min(bytes.len())..((i + 1) * 8).min(bytes.len())];
+        let mut value = [0; 8];
+        value[..part.len()].copy_from_slice(part);
+        word.store(u64::from_le_bytes(value), Ordering::Relaxed);
+    }
+}
+
+fn text(words: &[AtomicU64]) -> String {
+    let mut bytes = Vec::with_capacity(words.len() * 8);
+    for word in words {
+        let value = word.load(Ordering::Relaxed).to_le_bytes();
+        let end = value.iter().position(|b| *b == 0);
+        bytes.extend_from_slice(&value[..end.unwrap_or(8)]);
+        if end.is_some() {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_cut_at_whole_characters() {
+        let words: [AtomicU64; 2] = Default::default();
+        for (put_in, expected) in [
+            ("", ""),
+            ("1234567", "1234567"),
+            ("12345678", "12345678"),
+            ("123456789012345", "123456789012345"),
+            ("1234567890123456", "123456789012345"),
+            ("12345678901234é", "12345678901234"),
+        ] {
+            put(&words, put_in);
+            assert_eq!(text(&words), expected);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The backend: serves one client's session.
+//!
+//! Forked by the postmaster for a connection, or a spare that accepted one. It ends with 0 when the client leaves, with 1
+//! after it told the client why it must (`FATAL`); SIGTERM ends the session, SIGINT the running statement, SIGQUIT the
+//! process at once with 2. Its crash is a crash restart. When the postmaster dies it goes on or ends as
+//! `postmaster_death_sessions` says.
+//!
+//! `startup` takes it from the first byte to an admitted client, `session` from there to the end.
+
+mod session;
+mod startup;
+
+use std::os::fd::OwnedFd;
+
+use super::connection::{Broken, Connection};
+use super::context::ProcessContext;
+use crate::ipc::WaitSet;
+use crate::protocol::encode::Encoder;
+use crate::report::Report;
+use crate::sync::Monotonic;
+
+/// How long the last words to a client may take.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why a session is over.
+pub(super) enum Over {
+    /// The client left.
+    Left,
+    /// The network or TLS failed; for the log.
+    Lost(Broken),
+    /// The client is told this and the session ends.
+    Told(Box<Report>),
+    /// For the log only; the connection is closed without a word.
+    Silent(Box<Report>),
+    /// Nothing is said to anybody.
+    Quiet,
+}
+
+impl From<Broken> for Over {
+    fn from(broken: Broken) -> Self {
+        Self::Lost(broken)
+    }
+}
+
+/// The rest of a child's life that was forked for a connection.
+pub fn serve_accepted(mut ctx: ProcessContext<'_>, socket: OwnedFd) -> ! {
+    let set = ctx.wait_set();
+    ctx.set_running();
+    serve(ctx, set, socket)
+}
+
+/// The rest of a child's life that has a client.
+pub fn serve<'s>(mut ctx: ProcessContext<'s>, set: WaitSet<'s>, socket: OwnedFd) -> ! {
+    let mut connection = match Connection::new(set, socket) {
+        Ok(connection) => connection,
+        Err(error) => ctx.die(&format!("could not use a connection: {error}")),
+    };
+    let over = match startup::admit(&mut ctx, &mut connection) {
+        Ok(client) => session::run(&mut ctx, &mut connection, client),
+        Err(over) => over,
+    };
+    let code = end(&ctx, &mut connection, over);
+    ctx.server.cancel_keys.clear(ctx.id.slot());
+    ctx.server.connections.give_back(ctx.id);
+    // In this order: nothing is in flight when the hang-up pipe closes.
+    drop(connection);
+    ctx.exit(code)
+}
+
+/// Says what there is to be said; the exit code.
+fn end(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, over: Over) -> i32 {
+    match over {
+        Over::Left | Over::Quiet => 0,
+        Over::Lost(broken) => {
+            let text = match broken {
+                Broken::Io(error) => format!("could not receive data from client: {error}"),
+                Broken::Tls(report) => report.message,
+            };
+            ctx.log(&Report::log(text));
+            0
+        }
+        Over::Silent(report) => {
+            ctx.log(&report);
+            0
+        }
+        Over::Told(report) => {
+            ctx.log(&report);
+            Encoder::new(&mut connection.out).report(&report);
+            let deadline = Monotonic::now().saturating_add(LAST_WORDS);
+            let _ = connection.flush(ctx.me, Some(deadline));
+            1
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! From a connection's first byte to an admitted client: encryption, the startup packet, cancel requests, refusal or
+//! authentication, a connection slot.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use shmem_layout::SlotIndex;
+
+use super::super::connection::{Connection, Got};
+use super::super::context::ProcessContext;
+use super::super::kinds::Kind;
+use super::Over;
+use crate::auth::authenticator::{
+    AuthRequest, Authenticator, Facts, Identity, Next, Origin, Replication, Rules, TlsFacts,
+};
+use crate::auth::databases;
+use crate::auth::roles::Role;
+use crate::auth::{hba, ident, login, password::PasswordSettings, roles::RolesFile, system::SystemFiles};
+use crate::config;
+use crate::ipc::{Interrupts, WaitEvent};
+use crate::protocol::cancel_key::CancelKey;
+use crate::protocol::encode::Encoder;
+use crate::protocol::frame::{Next as Frames, Phase, next_frame};
+use crate::protocol::startup::{StartupDecoder, StartupPacket, StartupParameters, Step as Decoded};
+use crate::report::{Report, SqlState};
+use crate::sync::{Monotonic, Ordering};
+
+/// A client that was let in.
+pub struct Client {
+    /// What it asked for.
+    pub parameters: StartupParameters,
+    /// Its role.
+    pub role: Role,
+    /// Its database's number.
+    pub database: u32,
+    /// How it proved who it is.
+    pub identity: Identity,
+    /// Where it came from.
+    pub peer: Peer,
+}
+
+/// The other end.
+#[derive(Clone, Debug)]
+pub enum Peer {
+    /// A Unix socket.
+    Unix {
+        /// The user of the process there.
+        uid: Option<u32>,
+    },
+    /// TCP.
+    Tcp {
+        /// Its address.
+        address: IpAddr,
+        /// Its port.
+        port: u16,
+    },
+}
+
+impl Peer {
+    /// `[local]`, or `HOST(PORT)` as titles and logs have it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Unix { .. } => "[local]".to_string(),
+            Self::Tcp { address, port } => format!("{address}({port})"),
+        }
+    }
+}
+
+/// Lets a client in, or says why not.
+pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> Result<Client, Over> {
+    let timeout = Duration::from_millis(ctx.settings.millis(config::AUTHENTICATION_TIMEOUT) as u64);
+    let deadline = Monotonic::now().saturating_add(timeout);
+    let peer = peer_of(connection.socket());
+    let now_us = jiff::Timestamp::now().as_microsecond() as u64;
+    let (address, port) = match &peer {
+        Peer::Unix { .. } => (String::new(), 0),
+        Peer::Tcp { address, port } => (address.to_string(), u32::from(*port)),
+    };
+    ctx.server.activities.of(ctx.id.slot()).begin(now_us, &address, port);
+    if ctx.logs_connections() {
+        ctx.log(&Report::log(format!("connection received: host={}", peer_words(&peer))));
+    }
+    let parameters = startup_packet(ctx, connection, deadline)?;
+    ctx.title.set_fixed(&format!("{} {} {}", parameters.user, parameters.database, peer.shown()));
+    ctx.title.set_activity("authentication");
+    if ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst) != 1 || ctx.kind == Kind::DeadEnd {
+        return Err(Over::Told(refusal(ctx)));
+    }
+    if parameters.needs_negotiation() {
+        Encoder::new(&mut connection.out).negotiate_protocol_version(&parameters);
+    }
+    if parameters.replication != crate::protocol::startup::Replication::Off {
+        return Err(Over::Told(Report::fatal(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "replication connections are not supported yet",
+        )));
+    }
+    let (identity, role) = authenticate(ctx, connection, &parameters, &peer, deadline)?;
+    ctx.title.set_activity("startup");
+    let database = databases::connect(&parameters.database).map_err(Over::Told)?;
+    take_slot(ctx, &role)?;
+    let database = database.oid;
+    Ok(Client { parameters, role, database, identity, peer })
+}
+
+fn peer_words(peer: &Peer) -> String {
+    match peer {
+        Peer::Unix { .. } => "[local]".to_string(),
+        Peer::Tcp { address, port } => format!("{address} port={port}"),
+    }
+}
+
+fn peer_of(socket: BorrowedFd<'_>) -> Peer {
+    let name = rustix::net::getpeername(socket).ok().flatten();
+    match name.and_then(|any| std::net::SocketAddr::try_from(any).ok()) {
+        Some(address) => Peer::Tcp { address: address.ip().to_canonical(), port: address.port() },
+        None => {
+            let credentials = rustix::net::sockopt::socket_peercred(socket.as_fd()).ok();
+            Peer::Unix { uid: credentials.map(|c| c.uid.as_raw()) }
+        }
+    }
+}
+
+/// What the state says to newcomers.
+fn refusal(ctx: &ProcessContext<'_>) -> Box<Report> {
+    if ctx.server.connections.is_full() {
+        return Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+    }
+    let text = match ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst) >> 8 {
+        1 => "the database system is starting up",
+        2 => "the database system is shutting down",
+        3 => "the database system is in recovery mode",
+        _ => "the database system is not yet accepting connections",
+    };
+    Report::fatal(SqlState::CANNOT_CONNECT_NOW, text)
+}
+
+/// Waits for bytes while nothing but the end can interrupt.
+fn more(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, deadline: Monotonic) -> Result<(), Over> {
+    loop {
+        match connection.exchange(ctx.me, Some(deadline), WaitEvent::CLIENT_READ)? {
+            Got::Bytes => return Ok(()),
+            Got::Eof => return Err(Over::Left),
+            Got::TimedOut => {
+                let text = "canceling authentication due to timeout";
+                return Err(Over::Told(Report::fatal(SqlState::QUERY_CANCELED, text)));
+            }
+            Got::PostmasterDead => return Err(Over::Quiet),
+            Got::Latch => {
+                if ctx.me.pending_interrupts().contains(Interrupts::TERMINATE) {
+                    return Err(Over::Told(super::session::terminated()));
+                }
+                ctx.me.take_interrupts(Interrupts::CANCEL | Interrupts::MESSAGE);
+            }
+        }
+    }
+}
+
+fn startup_packet(
+    ctx: &mut ProcessContext<'_>,
+    connection: &mut Connection<'_>,
+    deadline: Monotonic,
+) -> Result<StartupParameters, Over> {
+    let mut decoder = StartupDecoder::default();
+    loop {
+        let decoded = decoder.next(&connection.received).map_err(|report| {
+            if report.severity == crate::report::Severity::Fatal {
+                Over::Told(report)
+            } else {
+                Over::Silent(report)
+            }
+        })?;
+        let (packet, consumed) = match decoded {
+            Decoded::NeedMore(_) => {
+                if let Err(over) = more(ctx, connection, deadline) {
+                    let incomplete = StartupDecoder::ended(&connection.received);
+                    return Err(match (over, incomplete) {
+                        (Over::Left, Some(report)) => Over::Silent(report),
+                        (over, _) => over,
+                    });
+                }
+                continue;
+            }
+            Decoded::Packet { packet, consumed } => (packet, consumed),
+        };
+        connection.received.drain(..consumed);
+        match packet {
+            StartupPacket::Startup(parameters) => return Ok(parameters),
+            StartupPacket::Cancel { pid, secret } => {
+                cancel(ctx, pid, &secret);
+                return Err(Over::Quiet);
+            }
+            StartupPacket::Ssl => {
+                // Until TLS is wired up here, the answer is no.
+                connection.out.push(b'N');
+                decoder.ssl_answered(false, &connection.received).map_err(Over::Told)?;
+            }
+            StartupPacket::Gss => {
+                connection.out.push(b'N');
+                decoder.gss_refused(&connection.received).map_err(Over::Told)?;
+            }
+            StartupPacket::DirectTls => return Err(Over::Quiet),
+        }
+    }
+}
+
+/// Cancels another session's statement if the secret is its own. Nobody is told whether it was.
+fn cancel(ctx: &ProcessContext<'_>, pid: i32, secret: &[u8]) {
+    for (index, slot) in ctx.server.ipc.slots().iter().enumerate() {
+        let Some(index) = SlotIndex::new(index) else { return };
+        if slot.pid.load(Ordering::Acquire) != pid as u32 {
+            continue;
+        }
+        if ctx.server.cancel_keys.matches(index, secret) {
+            ctx.me.interrupt(index, Interrupts::CANCEL);
+        } else {
+            ctx.log(&Report::log(format!("wrong key in cancel request for process {pid}")));
+        }
+        return;
+    }
+    ctx.log(&Report::log(format!("PID {pid} in cancel request did not match any process")));
+}
+
+fn authenticate(
+    ctx: &mut ProcessContext<'_>,
+    connection: &mut Connection<'_>,
+    parameters: &StartupParameters,
+    peer: &Peer,
+    deadline: Monotonic,
+) -> Result<(Identity, Role), Over> {
+    let told = |report: Box<Report>| Over::Told(report);
+    let roles = RolesFile::read(&ctx.server.data_dir).map_err(told)?;
+    let hba_path = ctx.settings.get(config::HBA_FILE).to_string();
+    let loaded = hba::load(hba_path.as_ref(), false);
+    let Some(hba) = loaded.contents else {
+        return Err(told(hba::could_not_load(hba_path.as_ref())));
+    };
+    let ident = ident::load(ctx.settings.get(config::IDENT_FILE).as_ref()).contents.unwrap_or_default();
+    let system = SystemFiles::default();
+    let rules = Rules {
+        hba: &hba,
+        ident: &ident,
+        roles: &roles,
+        system: &system,
+        passwords: PasswordSettings::default(),
+    };
+    let facts = Facts {
+        origin: match peer {
+            Peer::Unix { uid } => Origin::Unix { uid: *uid },
+            Peer::Tcp { address, .. } => Origin::Tcp(*address),
+        },
+        tls: None::<TlsFacts>,
+        user: &parameters.user,
+        database: &parameters.database,
+        replication: Replication::None,
+        now_us: jiff::Timestamp::now().as_microsecond(),
+    };
+    let mut authenticator = Authenticator::new(facts, rules);
+    let mut step = authenticator.start();
+    let mut asked = Phase::Password;
+    loop {
+        step.log.iter().for_each(|report| ctx.log(report));
+        if let Some(report) = step.authenticated.filter(|_| ctx.logs_connections()) {
+            ctx.log(&report);
+        }
+        for request in &step.send {
+            asked = send(connection, request).unwrap_or(asked);
+        }
+        match step.next {
+            Next::Done(identity) => {
+                let role = login::role(&parameters.user, &roles).map_err(told)?;
+                return Ok((identity, role));
+            }
+            Next::Failed(report) => return Err(told(report)),
+            Next::Feed { max_length } => {
+                let body = answer(ctx, connection, asked, max_length, deadline)?;
+                step = authenticator.feed(b'p', &body);
+            }
+        }
+    }
+}
+
+/// Puts a request into the send buffer; which kind of answer it asks for.
+fn send(connection: &mut Connection<'_>, request: &AuthRequest) -> Option<Phase> {
+    let mut encoder = Encoder::new(&mut connection.out);
+    match request {
+        // Sent with what follows it.
+        AuthRequest::Ok => {
+            encoder.authentication_ok();
+            None
+        }
+        AuthRequest::Cleartext => {
+            encoder.authentication_cleartext_password();
+            Some(Phase::Password)
+        }
+        AuthRequest::Md5(_) => None,
+        AuthRequest::Sasl(mechanisms) => {
+            encoder.authentication_sasl(mechanisms);
+            Some(Phase::SaslInitial)
+        }
+        AuthRequest::SaslContinue(data) => {
+            encoder.authentication_sasl_continue(data);
+            Some(Phase::Sasl)
+        }
+        AuthRequest::SaslFinal(data) => {
+            encoder.authentication_sasl_final(data);
+            None
+        }
+    }
+}
+
+/// The body of the client's answer.
+fn answer(
+    ctx: &ProcessContext<'_>,
+    connection: &mut Connection<'_>,
+    phase: Phase,
+    max_length: usize,
+    deadline: Monotonic,
+) -> Result<Vec<u8>, Over> {
+    loop {
+        if let Frames::Frame(frame) = next_frame(&connection.received, phase).map_err(Over::Told)? {
+            if frame.body.len() > max_length {
+                let text = "invalid message length";
+                return Err(Over::Told(Report::fatal(SqlState::PROTOCOL_VIOLATION, text)));
+            }
+            let (body, length) = (frame.body.to_vec(), frame.length());
+            connection.received.drain(..length);
+            return Ok(body);
+        }
+        more(ctx, connection, deadline)?;
+    }
+}
+
+/// Takes a connection slot; the last ones are for some only.
+fn take_slot(ctx: &ProcessContext<'_>, role: &Role) -> Result<(), Over> {
+    let told = |text: &str| Err(Over::Told(Report::fatal(SqlState::TOO_MANY_CONNECTIONS, text)));
+    let Some(free) = ctx.server.connections.take(ctx.id) else {
+        return told("sorry, too many clients already");
+    };
+    let reserved = ctx.settings.get(config::SUPERUSER_RESERVED_CONNECTIONS) as usize;
+    if !role.superuser && free <= reserved {
+        return told("remaining connection slots are reserved for roles with the SUPERUSER attribute");
+    }
+    let more_reserved = ctx.settings.get(config::RESERVED_CONNECTIONS) as usize;
+    if !role.superuser && free <= reserved + more_reserved {
+        return told(
+            "remaining connection slots are reserved for roles with privileges of the \"pg_use_reserved_connections\" role",
+        );
+    }
+    Ok(())
+}
+
+/// A fresh cancel key, known to the others from here on.
+pub fn publish_cancel_key(ctx: &ProcessContext<'_>, minor: u16) -> Result<CancelKey, Over> {
+    let key = CancelKey::random(minor).map_err(Over::Told)?;
+    ctx.server.cancel_keys.set(ctx.id.slot(), key.as_bytes());
+    Ok(key)
+}

@@ -1,0 +1,158 @@
+//! A client's connection: bytes in, bytes out, through TLS if it is on.
+//!
+//! What is to be sent gathers in [`Connection::out`]; one [`Connection::exchange`] sends it and waits for the client's next
+//! bytes, which is one system call where there is io_uring. Interrupts come through the latch and are the caller's to
+//! handle.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::ipc::wait_set::Socket;
+use crate::ipc::{Proc, WaitEvent, WaitSet};
+use crate::protocol::tls::TlsSession;
+use crate::report::Report;
+use crate::sync::Monotonic;
+
+/// What an exchange brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Got {
+    /// More bytes in [`Connection::received`], or everything is sent.
+    Bytes,
+    /// The client has left.
+    Eof,
+    /// The latch is set: look at the interrupts.
+    Latch,
+    /// The deadline passed.
+    TimedOut,
+    /// The postmaster is dead.
+    PostmasterDead,
+}
+
+/// Why a connection is of no use any more.
+#[derive(Debug)]
+pub enum Broken {
+    /// The network.
+    Io(io::Error),
+    /// TLS.
+    Tls(Box<Report>),
+}
+
+/// See the module.
+pub struct Connection<'s> {
+    set: WaitSet<'s>,
+    socket: Socket,
+    tls: Option<Box<TlsSession>>,
+    /// Plain bytes that have come and are not consumed yet.
+    pub received: Vec<u8>,
+    /// Plain bytes to be sent.
+    pub out: Vec<u8>,
+}
+
+impl<'s> Connection<'s> {
+    /// Over a socket that was accepted.
+    pub fn new(mut set: WaitSet<'s>, socket: OwnedFd) -> io::Result<Self> {
+        let socket = set.add(socket)?;
+        Ok(Self { set, socket, tls: None, received: Vec::new(), out: Vec::new() })
+    }
+
+    /// The socket, for its options and addresses.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.set.socket(&self.socket)
+    }
+
+    /// From here on the postmaster's death ends no wait.
+    pub fn forget_postmaster(&mut self) {
+        self.set.forget_postmaster();
+    }
+
+    /// TLS, if it is on.
+    pub fn tls(&self) -> Option<&TlsSession> {
+        self.tls.as_deref()
+    }
+
+    /// From here on everything goes through TLS; what has been received already is its beginning.
+    pub fn begin_tls(&mut self, mut session: TlsSession) -> Result<(), Broken> {
+        let ahead = std::mem::take(&mut self.received);
+        let taken = session.receive(&ahead);
+        session.take_plaintext(&mut self.received);
+        self.tls = Some(Box::new(session));
+        taken.map_err(Broken::Tls)
+    }
+
+    /// Sends what there is to send and waits for bytes.
+    pub fn exchange(
+        &mut self,
+        me: &Proc<'_>,
+        deadline: Option<Monotonic>,
+        event: WaitEvent,
+    ) -> Result<Got, Broken> {
+        loop {
+            let wire = self.wire_bytes()?;
+            let end = self.set.exchange(me, &self.socket, &wire, deadline, event).map_err(Broken::Io)?;
+            match end.received {
+                Some(0) => return Ok(Got::Eof),
+                Some(_) => {
+                    if self.take_received()? {
+                        return Ok(Got::Bytes);
+                    }
+                }
+                None if end.latch_set => {
+                    me.latch().reset();
+                    return Ok(Got::Latch);
+                }
+                None if end.postmaster_dead => return Ok(Got::PostmasterDead),
+                None if end.timed_out => return Ok(Got::TimedOut),
+                None => {}
+            }
+        }
+    }
+
+    /// Sends what there is to send, and nothing else: before a long statement's next rows, or the last words.
+    pub fn flush(&mut self, me: &Proc<'_>, deadline: Option<Monotonic>) -> Result<Got, Broken> {
+        let wire = self.wire_bytes()?;
+        let mut unsent: &[u8] = &wire;
+        loop {
+            let end = self.set.send(me, &self.socket, unsent, deadline, WaitEvent::CLIENT_WRITE);
+            let end = end.map_err(Broken::Io)?;
+            unsent = &[];
+            if end.unsent == 0 {
+                return Ok(Got::Bytes);
+            }
+            if end.latch_set {
+                me.latch().reset();
+                return Ok(Got::Latch);
+            }
+            if end.timed_out {
+                return Ok(Got::TimedOut);
+            }
+            if end.postmaster_dead {
+                return Ok(Got::PostmasterDead);
+            }
+        }
+    }
+
+    /// What is to be sent as it goes over the wire.
+    fn wire_bytes(&mut self) -> Result<Vec<u8>, Broken> {
+        let plain = std::mem::take(&mut self.out);
+        let Some(tls) = &mut self.tls else { return Ok(plain) };
+        let mut wire = Vec::new();
+        tls.flush(&mut wire);
+        tls.send(&plain, &mut wire).map_err(Broken::Tls)?;
+        Ok(wire)
+    }
+
+    /// Takes what the last exchange received; `false` if it was all TLS's own.
+    fn take_received(&mut self) -> Result<bool, Broken> {
+        let bytes = self.set.received(&self.socket);
+        let before = self.received.len();
+        match &mut self.tls {
+            None => self.received.extend_from_slice(bytes),
+            Some(tls) => {
+                let taken = tls.receive(bytes);
+                tls.take_plaintext(&mut self.received);
+                taken.map_err(Broken::Tls)?;
+            }
+        }
+        Ok(self.received.len() > before)
+    }
+}

@@ -1,0 +1,161 @@
+//! What a child process is given, and the loop that all auxiliary processes share.
+//!
+//! A child inherits the postmaster's [`Server`] by fork and never changes it; what is its own is in its
+//! [`ProcessContext`]. Its `main` makes a struct and hands [`ProcessContext::run`] a step: the loop waits, tells the step
+//! why it woke, and does what is the same for all: reads the settings again, leaves when told to, and notices the death of
+//! the postmaster.
+
+use std::os::fd::AsFd;
+
+use jiff::Timestamp;
+use shmem_layout::{Phase, ProcessId};
+
+use super::kinds::Kind;
+use super::server::Server;
+use super::settings::log_config;
+use super::title::Title;
+use crate::config::{self, Reader, Settings};
+use crate::ipc::hangup::Lifeline;
+use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
+use crate::log::{LineNumbers, Log, LogContext};
+use crate::os::process;
+use crate::report::{Report, Severity, SqlState};
+use crate::sync::{Monotonic, Ordering};
+
+/// Why a step is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wake {
+    /// Its deadline came.
+    pub timed_out: bool,
+    /// Interrupts taken, beside those that the loop handles.
+    pub interrupts: Interrupts,
+    /// The settings were read again.
+    pub reloaded: bool,
+}
+
+/// What a step wants next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NextWait {
+    /// Wait for the latch, at most until then.
+    Until(Option<Monotonic>),
+    /// Leave with this code.
+    Exit(i32),
+}
+
+/// A child.
+pub struct ProcessContext<'s> {
+    /// What kind it is.
+    pub kind: Kind,
+    /// Slot and generation.
+    pub id: ProcessId,
+    /// What the postmaster made before it forked.
+    pub server: &'s Server<'s>,
+    /// The process as the primitives see it.
+    pub me: &'s Proc<'s>,
+    /// Its settings: the postmaster's at the time of the fork, then its own.
+    pub settings: Settings,
+    /// Where its reports go.
+    pub log: Log,
+    /// Its end of the hang-up pipe.
+    pub lifeline: Option<Lifeline>,
+    /// What `ps` shows.
+    pub title: Title,
+    /// When it was forked.
+    pub started: Timestamp,
+    /// Counts its log lines.
+    pub lines: LineNumbers,
+}
+
+impl<'s> ProcessContext<'s> {
+    /// The process is ready: from here on it is `Running`.
+    pub fn set_running(&self) {
+        self.me.slot().pid.store(process::pid().as_raw_nonzero().get() as u32, Ordering::Relaxed);
+        self.me.slot().phase.store(Phase::Running as u32, Ordering::Release);
+    }
+
+    /// A wait set that also ends at the postmaster's death and holds the lifeline.
+    pub fn wait_set(&mut self) -> WaitSet<'s> {
+        let postmaster = self.server.postmaster.as_ref().map(AsFd::as_fd);
+        let made = WaitSet::new(self.me, self.server.io_method, postmaster);
+        let mut set = made.unwrap_or_else(|error| self.die(&error.to_string()));
+        if let Some(lifeline) = self.lifeline.take() {
+            let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);
+            if let Err(error) = set.hold(lifeline, lock) {
+                self.die(&format!("could not hold the instance lock: {error}"));
+            }
+        }
+        set
+    }
+
+    /// Logs a report.
+    pub fn log(&self, report: &Report) {
+        let pid = process::pid().as_raw_nonzero().get() as u32;
+        let context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
+        self.log.emit(report, &context);
+    }
+
+    /// Whether connections are logged.
+    pub fn logs_connections(&self) -> bool {
+        !matches!(self.settings.get(config::LOG_CONNECTIONS), "" | "off" | "no" | "false" | "0")
+    }
+
+    /// Reads the settings again. The postmaster has logged what it found; a child says nothing.
+    pub fn reload(&mut self) {
+        let _ = self.settings.reload(Reader::Child);
+        self.log.reload(log_config(&self.settings));
+    }
+
+    /// Something without which this process cannot work.
+    pub fn die(&self, message: &str) -> ! {
+        self.log(&Report::new(Severity::Fatal, SqlState::SYSTEM_ERROR, message));
+        self.exit(1)
+    }
+
+    /// Leaves in order.
+    pub fn exit(&self, code: i32) -> ! {
+        self.me.slot().phase.store(Phase::Exiting as u32, Ordering::Release);
+        process::exit_now(code)
+    }
+
+    /// The life of an auxiliary process: `step` is called once at the start and after each wake-up.
+    ///
+    /// SIGTERM (and SIGINT) end it with 0, unless it is in `own`, the interrupts that the step handles itself. The
+    /// postmaster's death ends it with 1.
+    pub fn run(
+        mut self,
+        event: WaitEvent,
+        own: Interrupts,
+        mut step: impl FnMut(&mut Self, Wake) -> NextWait,
+    ) -> ! {
+        let mut set = self.wait_set();
+        self.set_running();
+        let mut wake = Wake { timed_out: false, interrupts: Interrupts::NONE, reloaded: false };
+        let code = loop {
+            let deadline = match step(&mut self, wake) {
+                NextWait::Until(deadline) => deadline,
+                NextWait::Exit(code) => break code,
+            };
+            let woken = match set.wait(self.me, &[], deadline, event) {
+                Ok(woken) => woken,
+                Err(error) => self.die(&format!("could not wait: {error}")),
+            };
+            self.me.latch().reset();
+            if woken.postmaster_dead {
+                break 1;
+            }
+            let taken = self.me.take_interrupts(Interrupts::ALL);
+            let ends = Interrupts::TERMINATE.without(own);
+            if !taken.intersection(ends).is_empty() {
+                break 0;
+            }
+            let reloaded = taken.contains(Interrupts::RELOAD);
+            if reloaded {
+                self.reload();
+            }
+            wake = Wake { timed_out: woken.timed_out, interrupts: taken, reloaded };
+        };
+        // In this order: nothing is in flight when the hang-up pipe closes.
+        drop(set);
+        self.exit(code)
+    }
+}
