@@ -173,7 +173,7 @@ fn judge_sync(median: Duration) -> Check {
         return Check::warn(NAME, found, costs)
             .mended_by("lsblk -o NAME,ROTA,MODEL (put the directory on an SSD)");
     }
-    if median < Duration::from_micros(15) {
+    if median < Duration::from_micros(8) {
         let costs = "no disk is that fast: a power failure may take commits that were acknowledged";
         return Check::warn(NAME, found, costs)
             .mended_by("findmnt -T DIR (look for nobarrier, tmpfs, or a disk image)");
