@@ -149,8 +149,7 @@ fn short_options<'a>(
     rest: &mut impl Iterator<Item = &'a String>,
     parsed: &mut Parsed,
 ) -> Result<(), String> {
-    let mut letters = cluster.char_indices();
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in cluster.char_indices() {
         let opt = table.iter().find(|opt| opt.short == Some(letter));
         let opt = opt.ok_or_else(|| format!("invalid option -- '{letter}'"))?;
         if !opt.has_value {

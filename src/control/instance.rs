@@ -128,7 +128,7 @@ pub fn end_orphans(data_dir: &Path, patience: Duration) -> Result<Vec<(Pid, bool
 
 fn signal(pidfd: &PidFd, pid: Pid, signal: Signal) -> Result<(), Failure> {
     match pidfd.send_signal(signal) {
-        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
             let (number, pid) = (signal.as_raw(), pid.as_raw_nonzero());
             let reason = super::data_directory::reason(&error);
             Err(Failure::new(format!("could not send signal {number} (PID: {pid}): {reason}")))

@@ -3,6 +3,7 @@
 //! It carries a runner of its own (`harness`), because the runtime's fork refuses a process with
 //! more than one thread, and libtest runs every test in a thread. A new module of tests exports
 //! `pub const TESTS: &[Test] = tests![…];` and is named here twice: as `mod` and in the table.
+mod control;
 mod harness;
 mod harness_selftest;
 mod ipc;
@@ -24,6 +25,8 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[3],
     ipc::TESTS[4],
     server::TESTS[0],
+
+    control::TESTS,
 ];
 
 fn main() -> ExitCode {

@@ -42,7 +42,7 @@ pub fn checks(data_dir: &Path) -> Vec<Check> {
     };
     let mut checks = Vec::new();
     match statfs(place) {
-        Ok(stat) => checks.extend([file_system(place, stat.f_type as i64), room(&stat)]),
+        Ok(stat) => checks.extend([file_system(place, stat.f_type), room(&stat)]),
         Err(errno) => {
             let found = format!("\"{}\": {}", place.display(), reason(&errno.into()));
             checks.push(Check::warn("file system", found, "it cannot be looked at"));
@@ -85,7 +85,7 @@ fn file_system(place: &Path, magic: i64) -> Check {
 }
 
 fn room(stat: &StatFs) -> Check {
-    let bytes = (stat.f_bavail as u64).saturating_mul(stat.f_bsize as u64);
+    let bytes = stat.f_bavail.saturating_mul(stat.f_bsize.unsigned_abs());
     judge_room(bytes)
 }
 
@@ -173,7 +173,7 @@ fn judge_sync(median: Duration) -> Check {
         return Check::warn(NAME, found, costs)
             .mended_by("lsblk -o NAME,ROTA,MODEL (put the directory on an SSD)");
     }
-    if median < Duration::from_micros(15) {
+    if median < Duration::from_micros(8) {
         let costs = "no disk is that fast: a power failure may take commits that were acknowledged";
         return Check::warn(NAME, found, costs)
             .mended_by("findmnt -T DIR (look for nobarrier, tmpfs, or a disk image)");

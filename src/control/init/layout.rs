@@ -177,12 +177,12 @@ fn sync_one(path: &Path) -> Result<(), Failure> {
 /// Takes a half-made directory away: all of it if it was made here, else what is in it.
 pub fn take_away(program: &Program, data_dir: &Path, is_ours: bool) {
     let (name, shown) = (program.name, data_dir.display());
+    if !data_dir.exists() {
+        return;
+    }
     let removed = if is_ours {
         complain(&format!("{name}: removing data directory \"{shown}\"\n"));
-        match fs::remove_dir_all(data_dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+        fs::remove_dir_all(data_dir)
     } else {
         complain(&format!("{name}: removing contents of data directory \"{shown}\"\n"));
         remove_contents(data_dir)

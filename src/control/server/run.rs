@@ -76,7 +76,8 @@ fn prepare(program: &Program, args: &[String]) -> Result<Option<Server>, Failure
     }
     initialise_if_empty(program, &data_dir)?;
     let (host, port) = data_directory::address(&data_dir, &settings);
-    say(&format!("connect with:  psql -h {} -p {} postgres\n", shell_word(&host), shell_word(&port)));
+    let user = parsed.last("user").map_or_else(String::new, |user| format!(" as user \"{user}\""));
+    say(&format!("connect{user} with:  psql -h {} -p {} postgres\n", shell_word(&host), shell_word(&port)));
     Ok(Some(Server { data_dir: Some(data_dir), settings }))
 }
 

@@ -3,12 +3,16 @@
 //! Nothing is written there, though the mapping could be: the runtime's types want it so.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 
 use crate::control::data_directory::reason;
+use crate::control::instance;
 use crate::control::pid_file::PidFile;
 use crate::control::program::Failure;
 use crate::ipc::Ipc;
+use crate::os::pidfd::PidFd;
+use crate::os::process::Pid;
 use crate::shmem::Segment;
 use crate::sync::Ordering;
 
@@ -25,25 +29,15 @@ impl Server {
         let (fd, instance) = file.segment.ok_or_else(|| {
             Failure::new("the server has not said yet where its shared memory is (line 7 of postmaster.pid)")
         })?;
-        let path = format!("/proc/{}/fd/{fd}", file.pid.as_raw_nonzero());
-        let memfd = OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {
-            let failure =
-                Failure::new(format!("could not open shared memory \"{path}\": {}", reason(&error)));
-            match error.kind() {
-                std::io::ErrorKind::NotFound => Failure::new("no server running").with_hint(
-                    "postmaster.pid is there, but its process is gone or has another descriptor there.",
-                ),
-                std::io::ErrorKind::PermissionDenied => {
-                    failure.with_hint("Run it as the user that owns the server, or as root.")
-                }
-                _ => failure,
+        match open(file.pid, fd, instance) {
+            Ok(segment) => Ok(Self { file, segment }),
+            Err(failure) => {
+                // Sessions that outlived their postmaster have its memory under the same number.
+                let orphans = instance::lock_holders(data_dir).into_iter();
+                let segment = orphans.filter_map(|pid| open(pid, fd, instance).ok()).next();
+                segment.map(|segment| Self { file, segment }).ok_or(failure)
             }
-        })?;
-        let segment = Segment::attach(memfd.into()).map_err(|error| Failure::new(error.to_string()))?;
-        if segment.instance() != instance {
-            return Err(Failure::new("the shared memory found is not the one that postmaster.pid speaks of"));
         }
-        Ok(Self { file, segment })
     }
 
     /// Whether the directory has another server or another memory by now, or none.
@@ -64,7 +58,8 @@ impl Server {
     /// What stands above the tables.
     pub fn headline(&self, ipc: &Ipc<'_>) -> String {
         let pid = self.file.pid.as_raw_nonzero();
-        let is_dead = ipc.control().postmaster_dead.load(Ordering::Relaxed) != 0;
+        let was_seen_dead = ipc.control().postmaster_dead.load(Ordering::Relaxed) != 0;
+        let is_dead = was_seen_dead || PidFd::open(self.file.pid).is_err();
         let status = if is_dead { "dead" } else { self.file.status.as_deref().unwrap_or("starting") };
         let port = self.file.port.map_or_else(|| "-".to_owned(), |port| port.to_string());
         let kilobytes = self.segment.len() / 1024;
@@ -74,6 +69,28 @@ impl Server {
             .map_or_else(|_| format!("{kilobytes} kB of shared memory"), |report| report.to_string());
         format!("postmaster {pid} ({status}), port {port}; {pages}")
     }
+}
+
+/// The memory behind a descriptor of another process, if it is the one that is meant.
+fn open(pid: Pid, fd: i32, instance: u64) -> Result<Segment, Failure> {
+    let path = format!("/proc/{}/fd/{fd}", pid.as_raw_nonzero());
+    let memfd = OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {
+        let failure = Failure::new(format!("could not open shared memory \"{path}\": {}", reason(&error)));
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::new("no server running").with_hint(
+                "postmaster.pid is there, but its process is gone or has another descriptor there.",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                failure.with_hint("Run it as the user that owns the server, or as root.")
+            }
+            _ => failure,
+        }
+    })?;
+    let segment = Segment::attach(memfd.into()).map_err(|error| Failure::new(error.to_string()))?;
+    if segment.instance() != instance {
+        return Err(Failure::new("the shared memory found is not the one that postmaster.pid speaks of"));
+    }
+    Ok(segment)
 }
 
 /// Bytes of the shared memory of the server that runs in `data_dir`, if one does.
