@@ -24,12 +24,13 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::process::Kind;
 use ctl::Spelling;
 use program::{Failure, Outcome, Program, Style, complain, say};
 
-/// What a slot's `kind` says; the one place that knows, until the list of process kinds takes it over.
-pub fn kind_name(_kind: u32) -> Option<&'static str> {
-    None
+/// What a slot's `kind` says.
+pub fn kind_name(kind: u32) -> Option<&'static str> {
+    Kind::from_number(kind).map(|kind| kind.info().backend_type)
 }
 
 /// Does what the command line asks; `args` begins with the program's name.

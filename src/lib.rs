@@ -56,6 +56,3 @@ pub mod postmaster;
 // The command line: running, starting, stopping, looking at and preparing servers, under tuskd's and PostgreSQL's names.
 #[cfg(not(model))]
 pub mod control;
-
-/// What the server calls itself in its log.
-pub const VERSION: &str = concat!("PostgreSQL 18.4 (tuskd ", env!("CARGO_PKG_VERSION"), ")");

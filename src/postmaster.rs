@@ -13,6 +13,7 @@ pub mod lock_files;
 pub mod state;
 
 mod launch;
+mod log_pipe;
 mod server_loop;
 mod start;
 

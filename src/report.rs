@@ -10,6 +10,9 @@ use std::panic::Location;
 
 pub use sqlstate::SqlState;
 
+/// What the server calls itself in its log.
+pub const VERSION: &str = concat!("PostgreSQL 18.4 (tuskd ", env!("CARGO_PKG_VERSION"), ")");
+
 /// How bad it is, mildest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Severity {

@@ -155,7 +155,7 @@ impl Parsed {
             Ok(paths) => {
                 let deeper = Caller { file: caller.file.clone(), line: caller.line, depth: caller.depth + 1 };
                 // Every file is read, so that every error is told.
-                paths.iter().fold(true, |fine, path| self.file(path, Missing::Error, &deeper) && fine)
+                paths.iter().filter(|path| !self.file(path, Missing::Error, &deeper)).count() == 0
             }
             Err(error) => {
                 let shown = folder.display();

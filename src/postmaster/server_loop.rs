@@ -141,8 +141,10 @@ impl<'s> Incarnation<'s> {
         let gone = |steps: &[Stops]| self.children.all_gone(steps);
         let is_hard = !matches!(why, Why::Smart | Why::Fast);
         match waiting_for {
-            WaitingFor::Backends if is_hard => gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
-                .then_some(Event::BackendsGone),
+            WaitingFor::Backends if is_hard => {
+                gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
+                    .then_some(Event::BackendsGone)
+            }
             WaitingFor::Backends => gone(&[Stops::WithBackends]).then_some(Event::BackendsGone),
             // Told by the checkpointer; one that is not there cannot tell.
             WaitingFor::ShutdownCheckpoint => {
@@ -282,11 +284,18 @@ impl<'s> Incarnation<'s> {
 
     fn on_child_end(&mut self, slot: SlotIndex) {
         let Some(status) = self.children.reap(&self.postmaster.epoll, slot) else { return };
-        let Some(entry) = self.children.get(slot) else { return };
-        let (kind, pid) = (self.kind_now(slot, entry.kind), entry.pid.as_raw_nonzero().get());
+        let Some((kind, pid)) = self.children.get(slot).map(|e| (e.kind, e.pid.as_raw_nonzero().get()))
+        else {
+            return;
+        };
+        let kind = self.kind_now(slot, kind);
         if kind == Kind::Startup {
             self.on_startup_end(pid, status);
         } else if is_orderly(kind, status) {
+            if kind == Kind::SpareBackend && self.state.accepts_connections() {
+                // It may have been the one that a waiting client woke.
+                self.poll_listeners_once();
+            }
             if !status.is_success() && kind != Kind::Backend && kind != Kind::SpareBackend {
                 self.log_end(slot, kind, pid, status);
             }
@@ -362,7 +371,11 @@ fn is_orderly(kind: Kind, status: ExitStatus) -> bool {
         ExitStatus::Exited(0) => true,
         ExitStatus::Exited(1) => matches!(
             kind,
-            Kind::Backend | Kind::SpareBackend | Kind::DeadEnd | Kind::AutovacuumWorker | Kind::BackgroundWorker
+            Kind::Backend
+                | Kind::SpareBackend
+                | Kind::DeadEnd
+                | Kind::AutovacuumWorker
+                | Kind::BackgroundWorker
         ),
         ExitStatus::Exited(_) | ExitStatus::Signaled { .. } => false,
     }

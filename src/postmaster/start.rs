@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
 use super::lock_files::{PidFileGuard, lock_instance};
+use super::log_pipe::{LogPipe, RunningLogger};
 use super::server_loop::{End, Incarnation};
 use super::state::State;
 use crate::config::{self, Reader, Settings, Start};
@@ -27,8 +28,9 @@ use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
 use crate::process::server::{Listener, Server};
-use crate::process::settings::log_config;
+use crate::process::settings::{log_config, tls_config};
 use crate::process::title::{CAPACITY, Title};
+use crate::protocol::tls::TlsConfig;
 use crate::report::{self, Report, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
@@ -52,12 +54,15 @@ pub struct Postmaster {
     pub(super) settings: Settings,
     pub(super) epoll: Epoll,
     pub(super) signalfd: SignalFd,
-    log: Log,
+    pub(super) log: Log,
     lines: LineNumbers,
     started: Timestamp,
     pid_file: Option<PidFileGuard>,
-    title: Option<ProcessTitle>,
+    pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
+    tls: Option<TlsConfig>,
+    pub(super) logger: Option<RunningLogger>,
+    pub(super) log_pipe: Option<LogPipe>,
 }
 
 /// Runs the server until it stops.
@@ -121,6 +126,7 @@ fn start_with(
         let _ = signal::ignore(ignored);
     }
     let log = Log::new(log_config(&settings), Output::Stderr);
+    let tls = tls_config(&settings)?;
     let mut postmaster = Postmaster {
         settings,
         epoll,
@@ -131,16 +137,17 @@ fn start_with(
         pid_file: Some(pid_file),
         title: Some(title),
         watches_listeners: false,
+        tls,
+        logger: None,
+        log_pipe: None,
     };
+    postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
-    postmaster.log(&Report::log(format!("starting {}", crate::VERSION)));
+    postmaster.log(&Report::log(format!("starting {}", report::VERSION)));
     if was_left {
         postmaster.log(&Report::log("another server might be running; trying to start server anyway"));
     }
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
-    if options.foreground_messages {
-        println!("connect with: psql -h {first_dir} -p {port} postgres");
-    }
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
     let listeners = RefCell::new(listening.listeners);
@@ -213,21 +220,28 @@ impl Postmaster {
         let notes = self.settings.reload(Reader::Postmaster);
         notes.iter().for_each(|note| self.log(note));
         self.log.reload(log_config(&self.settings));
+        match tls_config(&self.settings) {
+            Ok(tls) => self.tls = tls,
+            Err(mut report) => {
+                report.severity = Severity::Log;
+                self.log(&report);
+                self.log(&Report::log("SSL configuration was not reloaded"));
+            }
+        }
+        self.signal_logger(Signal::HUP);
     }
 
-    pub(super) fn rotate_log(&mut self) {}
-
-    pub(super) fn on_logger_end(&mut self) {}
-
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
-    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log) {
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Option<TlsConfig>) {
         let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
         let title = self.title.take().unwrap_or_else(|| ProcessTitle::init(CAPACITY));
         let title = Title::new(title, kind, &cluster, as_in_18, updates);
         let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
-        (title, self.settings.clone(), log)
+        self.log_pipe = None;
+        self.logger = None;
+        (title, self.settings.clone(), log, self.tls.clone())
     }
 
     fn listen(
@@ -303,7 +317,8 @@ impl Postmaster {
             "off" => HugePages::Off,
             _ => HugePages::Try,
         };
-        let page_size = Some(self.settings.get(config::HUGE_PAGE_SIZE) as u64 * 1024).filter(|size| *size > 0);
+        let page_size =
+            Some(self.settings.get(config::HUGE_PAGE_SIZE) as u64 * 1024).filter(|size| *size > 0);
         let made = Plan::new(&specs).and_then(|plan| Segment::create(&plan, huge_pages, page_size));
         let segment = made.map_err(|e| Report::fatal(SqlState::OUT_OF_MEMORY, e.to_string()))?;
         if let Some(file) = &mut self.pid_file {

@@ -91,11 +91,9 @@ impl<'s> Connection<'s> {
             let end = self.set.exchange(me, &self.socket, &wire, deadline, event).map_err(Broken::Io)?;
             match end.received {
                 Some(0) => return Ok(Got::Eof),
-                Some(_) => {
-                    if self.take_received()? {
-                        return Ok(Got::Bytes);
-                    }
-                }
+                Some(_) if self.take_received()? => return Ok(Got::Bytes),
+                // Bytes of TLS itself.
+                Some(_) => {}
                 None if end.latch_set => {
                     me.latch().reset();
                     return Ok(Got::Latch);
@@ -105,6 +103,27 @@ impl<'s> Connection<'s> {
                 None => {}
             }
         }
+    }
+
+    /// One step of TLS's handshake: sends what TLS has to say and waits for the peer's bytes.
+    pub fn handshake(&mut self, me: &Proc<'_>, deadline: Monotonic) -> Result<Got, Broken> {
+        let wire = self.wire_bytes()?;
+        let event = WaitEvent::CLIENT_READ;
+        let end = self.set.exchange(me, &self.socket, &wire, Some(deadline), event).map_err(Broken::Io)?;
+        Ok(match end.received {
+            Some(0) => Got::Eof,
+            Some(_) => {
+                self.take_received()?;
+                // The last flight goes out with the first answer; nothing may be left unsent while this side waits.
+                self.flush(me, Some(deadline))?
+            }
+            None if end.latch_set => {
+                me.latch().reset();
+                Got::Latch
+            }
+            None if end.postmaster_dead => Got::PostmasterDead,
+            None => Got::TimedOut,
+        })
     }
 
     /// Sends what there is to send, and nothing else: before a long statement's next rows, or the last words.
@@ -137,7 +156,9 @@ impl<'s> Connection<'s> {
         let Some(tls) = &mut self.tls else { return Ok(plain) };
         let mut wire = Vec::new();
         tls.flush(&mut wire);
-        tls.send(&plain, &mut wire).map_err(Broken::Tls)?;
+        if !plain.is_empty() {
+            tls.send(&plain, &mut wire).map_err(Broken::Tls)?;
+        }
         Ok(wire)
     }
 

@@ -12,13 +12,14 @@ use shmem_layout::{Phase, ProcessId};
 
 use super::kinds::Kind;
 use super::server::Server;
-use super::settings::log_config;
+use super::settings::{log_config, tls_config};
 use super::title::Title;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
 use crate::log::{LineNumbers, Log, LogContext};
 use crate::os::process;
+use crate::protocol::tls::TlsConfig;
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering};
 
@@ -58,6 +59,8 @@ pub struct ProcessContext<'s> {
     pub log: Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
+    /// What TLS sessions begin with, if `ssl` is on.
+    pub tls: Option<TlsConfig>,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.
@@ -103,6 +106,10 @@ impl<'s> ProcessContext<'s> {
     pub fn reload(&mut self) {
         let _ = self.settings.reload(Reader::Child);
         self.log.reload(log_config(&self.settings));
+        // A file that is wrong now leaves what was; the postmaster has said so.
+        if let Ok(tls) = tls_config(&self.settings) {
+            self.tls = tls;
+        }
     }
 
     /// Something without which this process cannot work.

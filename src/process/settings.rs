@@ -4,7 +4,30 @@ use jiff::tz::TimeZone;
 
 use crate::config::{self, Settings};
 use crate::log::{Destinations, LogConfig, Verbosity};
-use crate::report::Severity;
+use crate::protocol::tls::{TlsConfig, TlsSettings, TlsVersion};
+use crate::report::{Result, Severity};
+
+/// What TLS sessions begin with; `None`: `ssl` is off.
+///
+/// # Errors
+/// FATAL in PostgreSQL's words, if a file is not as it must be.
+pub fn tls_config(settings: &Settings) -> Result<Option<TlsConfig>> {
+    if !settings.get(config::SSL) {
+        return Ok(None);
+    }
+    let file = |name: &str| (!name.is_empty()).then(|| settings.data_directory().join(name));
+    let data_dir = settings.data_directory();
+    let tls = TlsSettings {
+        cert_file: data_dir.join(settings.get(config::SSL_CERT_FILE)),
+        key_file: data_dir.join(settings.get(config::SSL_KEY_FILE)),
+        ca_file: file(settings.get(config::SSL_CA_FILE)),
+        crl_file: file(settings.get(config::SSL_CRL_FILE)),
+        min_version: TlsVersion::from_name(settings.get(config::SSL_MIN_PROTOCOL_VERSION)),
+        max_version: TlsVersion::from_name(settings.get(config::SSL_MAX_PROTOCOL_VERSION)),
+        prefer_server_ciphers: settings.get(config::SSL_PREFER_SERVER_CIPHERS),
+    };
+    TlsConfig::load(&tls).map(Some)
+}
 
 /// What the log wants to know.
 pub fn log_config(settings: &Settings) -> LogConfig {

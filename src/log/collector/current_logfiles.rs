@@ -17,11 +17,11 @@ pub(super) fn write(
     data_dir: &Path,
     files: Vec<(Destination, &Path)>,
     is_group_readable: bool,
-) -> Result<(), Report> {
+) -> Result<(), Box<Report>> {
     if files.is_empty() {
         return match remove_file(data_dir.join(NAME)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(failure(&format!("could not remove file \"{NAME}\""), &error))
+                Err(Box::new(failure(&format!("could not remove file \"{NAME}\""), &error)))
             }
             _ => Ok(()),
         };
@@ -33,9 +33,9 @@ pub(super) fn write(
     let opened = options.write(true).create(true).truncate(true).mode(mode).open(data_dir.join(NEW_NAME));
     opened
         .and_then(|mut file| file.write_all(lines.as_bytes()))
-        .map_err(|error| failure(&format!("could not write file \"{NEW_NAME}\""), &error))?;
+        .map_err(|error| Box::new(failure(&format!("could not write file \"{NEW_NAME}\""), &error)))?;
     rename(data_dir.join(NEW_NAME), data_dir.join(NAME))
-        .map_err(|error| failure(&format!("could not rename file \"{NEW_NAME}\" to \"{NAME}\""), &error))
+        .map_err(|error| Box::new(failure(&format!("could not rename file \"{NEW_NAME}\" to \"{NAME}\""), &error)))
 }
 
 fn failure(what: &str, error: &std::io::Error) -> Report {

@@ -163,7 +163,7 @@ impl Collector {
         let open = Destination::ALL.into_iter().filter(|form| wanted.contains(*form));
         let files = open.filter_map(|form| Some((form, self.files.get(form)?.path.as_path()))).collect();
         let written = current_logfiles::write(&self.data_dir, files, has_group_access(&self.data_dir));
-        self.reports.extend(written.err());
+        self.reports.extend(written.err().map(|report| *report));
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::activity::State as Activity;
 use super::super::connection::{Connection, Got};
 use super::super::context::ProcessContext;
 use super::Over;
-use super::startup::{Client, publish_cancel_key};
+use super::startup::{Client, Peer, publish_cancel_key};
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::process;
@@ -14,6 +14,7 @@ use crate::protocol::encode::{Encoder, TransactionStatus};
 use crate::protocol::frame::{Frame, MessageKind, Next, Phase, next_frame};
 use crate::protocol::message::FrontendMessage;
 use crate::protocol::sync::{AfterError, ExtendedSync};
+use crate::protocol::tls::{TlsInfo, TlsSession};
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::Monotonic;
 
@@ -24,6 +25,34 @@ pub fn terminated() -> Box<Report> {
 
 /// Serves an admitted client; why it ended.
 pub fn run<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, client: Client) -> Over {
+    let began = Monotonic::now();
+    let said = disconnection(&client);
+    let over = serve(ctx, connection, client);
+    if ctx.settings.get(config::LOG_DISCONNECTIONS) {
+        let took = Monotonic::now().saturating_since(began);
+        let seconds = took.as_secs();
+        let time = format!(
+            "{}:{:02}:{:02}.{:03}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60,
+            took.subsec_millis()
+        );
+        ctx.log(&Report::log(format!("disconnection: session time: {time} {said}")));
+    }
+    over
+}
+
+/// Who it was, as `log_disconnections` has it.
+fn disconnection(client: &Client) -> String {
+    let host = match &client.peer {
+        Peer::Unix { .. } => "host=[local]".to_string(),
+        Peer::Tcp { address, port } => format!("host={address} port={port}"),
+    };
+    format!("user={} database={} {host}", client.parameters.user, client.parameters.database)
+}
+
+fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, client: Client) -> Over {
     let continues = ctx.settings.get(config::POSTMASTER_DEATH_SESSIONS) == "continue";
     if continues {
         connection.forget_postmaster();
@@ -67,10 +96,14 @@ impl Session<'_, '_> {
         }
         encoder.backend_key_data(pid, &key);
         if self.ctx.logs_connections() {
-            let text = format!(
+            let mut text = format!(
                 "connection authorized: user={} database={}",
                 self.client.parameters.user, self.client.parameters.database
             );
+            if let Some(info) = self.connection.tls().and_then(TlsSession::info) {
+                let TlsInfo { version, cipher, bits } = info;
+                text += &format!(" SSL enabled (protocol={version}, cipher={cipher}, bits={bits})");
+            }
             self.ctx.log(&Report::log(text));
         }
         Ok(())
@@ -103,8 +136,8 @@ impl Session<'_, '_> {
 
     fn wait_for_client(&mut self) -> Result<(), Over> {
         let timeout = self.ctx.settings.millis(config::IDLE_SESSION_TIMEOUT);
-        let deadline = (timeout > 0)
-            .then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
+        let deadline =
+            (timeout > 0).then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
         loop {
             match self.connection.exchange(self.ctx.me, deadline, WaitEvent::CLIENT_READ)? {
                 Got::Bytes => return Ok(()),

@@ -12,7 +12,7 @@ use super::super::context::ProcessContext;
 use super::super::kinds::Kind;
 use super::Over;
 use crate::auth::authenticator::{
-    AuthRequest, Authenticator, Facts, Identity, Next, Origin, Replication, Rules, TlsFacts,
+    AuthRequest, Authenticator, Facts, Identity, Next, Origin, Replication, Rules, TlsCertificate, TlsFacts,
 };
 use crate::auth::databases;
 use crate::auth::roles::Role;
@@ -23,6 +23,7 @@ use crate::protocol::cancel_key::CancelKey;
 use crate::protocol::encode::Encoder;
 use crate::protocol::frame::{Next as Frames, Phase, next_frame};
 use crate::protocol::startup::{StartupDecoder, StartupPacket, StartupParameters, Step as Decoded};
+use crate::protocol::tls::{TlsConfig, TlsSession};
 use crate::report::{Report, SqlState};
 use crate::sync::{Monotonic, Ordering};
 
@@ -34,7 +35,8 @@ pub struct Client {
     pub role: Role,
     /// Its database's number.
     pub database: u32,
-    /// How it proved who it is.
+    /// How it proved who it is; what SQL's `SYSTEM_USER` will say.
+    #[expect(dead_code, reason = "nothing asks for it before there are statements")]
     pub identity: Identity,
     /// Where it came from.
     pub peer: Peer,
@@ -81,7 +83,7 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     if ctx.logs_connections() {
         ctx.log(&Report::log(format!("connection received: host={}", peer_words(&peer))));
     }
-    let parameters = startup_packet(ctx, connection, deadline)?;
+    let parameters = startup_packet(ctx, connection, &peer, deadline)?;
     ctx.title.set_fixed(&format!("{} {} {}", parameters.user, parameters.database, peer.shown()));
     ctx.title.set_activity("authentication");
     if ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst) != 1 || ctx.kind == Kind::DeadEnd {
@@ -160,6 +162,7 @@ fn more(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, deadline: Mon
 fn startup_packet(
     ctx: &mut ProcessContext<'_>,
     connection: &mut Connection<'_>,
+    peer: &Peer,
     deadline: Monotonic,
 ) -> Result<StartupParameters, Over> {
     let mut decoder = StartupDecoder::default();
@@ -192,17 +195,70 @@ fn startup_packet(
                 return Err(Over::Quiet);
             }
             StartupPacket::Ssl => {
-                // Until TLS is wired up here, the answer is no.
-                connection.out.push(b'N');
-                decoder.ssl_answered(false, &connection.received).map_err(Over::Told)?;
+                let config = ctx.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. }));
+                connection.out.push(if config.is_some() { b'S' } else { b'N' });
+                decoder.ssl_answered(config.is_some(), &connection.received).map_err(Over::Told)?;
+                if let Some(config) = config {
+                    connection.flush(ctx.me, Some(deadline))?;
+                    begin_tls(ctx, connection, &config, deadline)?;
+                }
             }
             StartupPacket::Gss => {
                 connection.out.push(b'N');
                 decoder.gss_refused(&connection.received).map_err(Over::Told)?;
             }
-            StartupPacket::DirectTls => return Err(Over::Quiet),
+            StartupPacket::DirectTls => {
+                let Some(config) = ctx.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. })) else {
+                    return Err(Over::Quiet);
+                };
+                decoder.direct_tls_accepted();
+                begin_tls(ctx, connection, &config, deadline)?;
+                let offered = connection.tls().map(TlsSession::require_alpn);
+                if let Some(Err(report)) = offered {
+                    return Err(Over::Silent(report));
+                }
+            }
         }
     }
+}
+
+/// The handshake.
+fn begin_tls(
+    ctx: &ProcessContext<'_>,
+    connection: &mut Connection<'_>,
+    config: &TlsConfig,
+    deadline: Monotonic,
+) -> Result<(), Over> {
+    let session = TlsSession::new(config).map_err(Over::Silent)?;
+    connection.begin_tls(session)?;
+    while connection.tls().is_some_and(TlsSession::is_handshaking) {
+        // Bytes of the handshake count too: they may be all that comes before an answer is due.
+        match connection.handshake(ctx.me, deadline)? {
+            Got::Bytes => {}
+            Got::Eof | Got::PostmasterDead | Got::TimedOut => return Err(Over::Quiet),
+            Got::Latch => {
+                if ctx.me.pending_interrupts().contains(Interrupts::TERMINATE) {
+                    return Err(Over::Quiet);
+                }
+                ctx.me.take_interrupts(Interrupts::CANCEL | Interrupts::MESSAGE);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What authentication wants to know of the channel.
+fn tls_facts(ctx: &ProcessContext<'_>, connection: &Connection<'_>) -> Result<Option<TlsFacts>, Over> {
+    let Some(tls) = connection.tls() else { return Ok(None) };
+    let certificate = tls.client_certificate().map_err(Over::Told)?;
+    Ok(Some(TlsFacts {
+        server_end_point: tls.server_end_point().map(<[u8]>::to_vec),
+        has_authorities: !ctx.settings.get(config::SSL_CA_FILE).is_empty(),
+        client_certificate: certificate.map(|certificate| TlsCertificate {
+            common_name: certificate.common_name,
+            distinguished_name: Some(certificate.subject_rfc2253),
+        }),
+    }))
 }
 
 /// Cancels another session's statement if the secret is its own. Nobody is told whether it was.
@@ -232,7 +288,7 @@ fn authenticate(
     let told = |report: Box<Report>| Over::Told(report);
     let roles = RolesFile::read(&ctx.server.data_dir).map_err(told)?;
     let hba_path = ctx.settings.get(config::HBA_FILE).to_string();
-    let loaded = hba::load(hba_path.as_ref(), false);
+    let loaded = hba::load(hba_path.as_ref(), ctx.tls.is_some());
     let Some(hba) = loaded.contents else {
         return Err(told(hba::could_not_load(hba_path.as_ref())));
     };
@@ -250,7 +306,7 @@ fn authenticate(
             Peer::Unix { uid } => Origin::Unix { uid: *uid },
             Peer::Tcp { address, .. } => Origin::Tcp(*address),
         },
-        tls: None::<TlsFacts>,
+        tls: tls_facts(ctx, connection)?,
         user: &parameters.user,
         database: &parameters.database,
         replication: Replication::None,
