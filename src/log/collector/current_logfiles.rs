@@ -34,8 +34,9 @@ pub(super) fn write(
     opened
         .and_then(|mut file| file.write_all(lines.as_bytes()))
         .map_err(|error| Box::new(failure(&format!("could not write file \"{NEW_NAME}\""), &error)))?;
-    rename(data_dir.join(NEW_NAME), data_dir.join(NAME))
-        .map_err(|error| Box::new(failure(&format!("could not rename file \"{NEW_NAME}\" to \"{NAME}\""), &error)))
+    rename(data_dir.join(NEW_NAME), data_dir.join(NAME)).map_err(|error| {
+        Box::new(failure(&format!("could not rename file \"{NEW_NAME}\" to \"{NAME}\""), &error))
+    })
 }
 
 fn failure(what: &str, error: &std::io::Error) -> Report {
