@@ -17,6 +17,7 @@ mod background_worker;
 mod background_writer;
 mod checkpointer;
 mod connection;
+mod metrics;
 mod spare;
 mod startup;
 mod statistics;

@@ -43,6 +43,7 @@ wait_events! {
     19 LOGGER_MAIN "Activity" "SysLoggerMain" "The logger's main loop.";
     20 SPARE_ACCEPT "Activity" "SpareAccept" "A client for a spare backend.";
     21 PG_SLEEP "Timeout" "PgSleep" "pg_sleep and its kin.";
+    22 METRICS_MAIN "Activity" "MetricsMain" "The metrics process's main loop.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

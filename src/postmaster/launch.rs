@@ -19,13 +19,14 @@ use crate::report::Report;
 use crate::sync::Ordering;
 
 /// Kinds that are kept running while their state lasts, in the order in which they are started.
-const AUXILIARIES: [Kind; 6] = [
+const AUXILIARIES: [Kind; 7] = [
     Kind::Checkpointer,
     Kind::BackgroundWriter,
     Kind::WalWriter,
     Kind::Statistics,
     Kind::Archiver,
     Kind::AutovacuumLauncher,
+    Kind::Metrics,
 ];
 
 /// What signals mean to every child but the logger; SIGQUIT is not among them.
@@ -58,6 +59,7 @@ impl Incarnation<'_> {
             Kind::WalWriter => runs,
             Kind::AutovacuumLauncher => runs && settings.get(config::AUTOVACUUM),
             Kind::Archiver => runs && self.postmaster.archives(),
+            Kind::Metrics => serves && settings.get(config::METRICS_PORT) > 0,
             _ => false,
         }
     }

@@ -138,7 +138,7 @@ kinds! {
     SpareBackend "spare backend" "spare backend process" "spare backend " CrashRestart WithBackends Some(super::spare::main);
     DeadEnd "dead-end client backend" "dead-end process" "dead-end client backend " Nothing DeadEnd None;
     Cleaner "crash cleaner" "crash cleaner process" "crash cleaner " CrashRestart WithBackends None;
-    Metrics "metrics" "metrics process" "metrics " RestartAlone WithBackends None;
+    Metrics "metrics" "metrics process" "metrics " RestartAlone WithBackends Some(super::metrics::main);
     ParallelWorker "parallel worker" "bgworker: parallel worker" "parallel worker " CrashRestart WithBackends None;
 }
 

@@ -23,7 +23,8 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Initialises a data directory with `trust` for everybody and this text behind the default settings.
+    /// Initialises a data directory with `trust` for everybody and this text behind the default settings, in which
+    /// `$NEXT_PORT` is a port that nobody else has.
     pub fn init(settings: &str) -> Self {
         let name = format!("server-{}", std::process::id());
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -34,7 +35,8 @@ impl TestServer {
         let conf = dir.join("postgresql.conf");
         let text = fs::read_to_string(&conf).expect("init wrote it");
         let own = format!("\nport = {port}\nlisten_addresses = ''\nunix_socket_directories = '{}'\n", "/tmp");
-        fs::write(&conf, text + &own + settings).expect("writable");
+        let settings = settings.replace("$NEXT_PORT", &(port + 1).to_string());
+        fs::write(&conf, text + &own + &settings).expect("writable");
         Self { dir, port, child: None }
     }
 

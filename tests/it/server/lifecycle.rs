@@ -20,6 +20,9 @@ pub const TESTS: &[Test] = tests![
     a_second_start_is_refused,
     a_cluster_name_stands_in_every_title,
     titles_as_in_postgresql_18,
+    metrics_are_served_without_a_connection_slot,
+    the_logger_outlives_everybody,
+    a_killed_logger_loses_nothing,
 ];
 
 fn the_tree_has_its_titles() {
@@ -174,4 +177,76 @@ fn titles_as_in_postgresql_18() {
     server.wait_for_child("postgres: checkpointer ");
     server.wait_for_child("postgres: background writer ");
     server.wait_for_child("postgres: walwriter ");
+}
+
+fn get(port: u16, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    write!(client, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("text");
+    answer
+}
+
+fn metrics_are_served_without_a_connection_slot() {
+    let server = TestServer::start("metrics_port = $NEXT_PORT\n");
+    let pid = server.wait_for_child("postgres: metrics process");
+    let wait = format!("/proc/{pid}/wchan");
+    crate::world::eventually(|| std::fs::read_to_string(&wait).is_ok_and(|w| w != "0" && !w.is_empty()));
+    let answer = get(server.port + 1, "/metrics");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    for line in [
+        "tuskd_processes{kind=\"checkpointer\"} 1",
+        "tuskd_sessions 0",
+        "tuskd_max_connections 100",
+        "# TYPE tuskd_waits_total counter",
+    ] {
+        assert!(answer.contains(line), "{line} is not in {answer}");
+    }
+    assert!(get(server.port + 1, "/other").starts_with("HTTP/1.1 404"));
+}
+
+/// What the log files hold together.
+fn log_files(server: &TestServer) -> String {
+    let files = std::fs::read_dir(server.dir.join("log")).expect("the logger made it").flatten();
+    files.map(|file| std::fs::read_to_string(file.path()).expect("text")).collect()
+}
+
+fn start_with_logger() -> TestServer {
+    let mut server = TestServer::init("logging_collector = on\n");
+    server.launch();
+    server.wait_for_log("redirecting log output to logging collector process", 1);
+    crate::world::eventually(|| {
+        server.dir.join("log").exists() && log_files(&server).contains("ready to accept connections")
+    });
+    server
+}
+
+fn the_logger_outlives_everybody() {
+    let mut server = start_with_logger();
+    let logger = server.wait_for_child("postgres: logger process");
+    let checkpointer = server.wait_for_child("checkpointer");
+    kill_process(Pid::from_raw(checkpointer).unwrap(), Signal::KILL).expect("it lives");
+    crate::world::eventually(|| log_files(&server).matches("ready to accept connections").count() == 2);
+    assert_eq!(server.wait_for_child("logger"), logger, "a crash restart leaves it alone");
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        kill_process(Pid::from_raw(logger).unwrap(), signal).expect("it lives");
+    }
+    server.signal(Signal::INT);
+    assert_eq!(server.wait(), Some(0));
+    wait_until_gone(Pid::from_raw(logger).unwrap());
+    assert!(log_files(&server).contains("database system is shut down"), "{}", log_files(&server));
+}
+
+fn a_killed_logger_loses_nothing() {
+    let server = start_with_logger();
+    let logger = server.wait_for_child("postgres: logger process");
+    kill_process(Pid::from_raw(logger).unwrap(), Signal::KILL).expect("it lives");
+    wait_until_gone(Pid::from_raw(logger).unwrap());
+    assert_ne!(server.wait_for_child("postgres: logger process"), logger);
+    server.signal(Signal::HUP);
+    crate::world::eventually(|| {
+        log_files(&server).contains("received SIGHUP, reloading configuration files")
+    });
+    assert!(log_files(&server).contains("system logger process was terminated by signal 9: Killed"));
 }
