@@ -66,6 +66,7 @@ impl<'s> Incarnation<'s> {
                 return (end, self.state);
             }
             self.maintain();
+            self.postmaster.tend_watchdog();
             let sources = self.wait();
             for source in sources {
                 self.on_source(source);

@@ -22,6 +22,7 @@ use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
 use crate::os::process;
 use crate::os::proctitle::ProcessTitle;
+use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::activity::{Activities, Activity};
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
@@ -61,6 +62,8 @@ pub struct Postmaster {
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
     tls: Option<TlsConfig>,
+    notifier: Notifier,
+    next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
 }
@@ -138,6 +141,8 @@ fn start_with(
         title: Some(title),
         watches_listeners: false,
         tls,
+        notifier: Notifier::from_env().unwrap_or_else(|_| Notifier::silent()),
+        next_watchdog: None,
         logger: None,
         log_pipe: None,
     };
@@ -189,6 +194,10 @@ impl Postmaster {
         if let Some(Err(report)) = written {
             self.log(&report);
         }
+        let _ = match status {
+            "stopping" => self.notifier.stopping(),
+            _ => self.notifier.ready(),
+        };
     }
 
     /// Polls the listening sockets, or leaves them to the spares.
@@ -209,7 +218,17 @@ impl Postmaster {
 
     /// When something is due although nothing happens.
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
-        None
+        self.next_watchdog
+    }
+
+    /// Tells systemd that the loop goes round, twice per period of its watchdog.
+    pub(super) fn tend_watchdog(&mut self) {
+        let Some(period) = self.notifier.watchdog_timeout() else { return };
+        let now = Monotonic::now();
+        if self.next_watchdog.is_none_or(|due| now >= due) {
+            let _ = self.notifier.watchdog();
+            self.next_watchdog = Some(now.saturating_add(period / 2));
+        }
     }
 
     pub(super) fn archives(&self) -> bool {
@@ -217,6 +236,7 @@ impl Postmaster {
     }
 
     pub(super) fn reload(&mut self) {
+        let _ = self.notifier.reloading();
         let notes = self.settings.reload(Reader::Postmaster);
         notes.iter().for_each(|note| self.log(note));
         self.log.reload(log_config(&self.settings));
@@ -229,6 +249,7 @@ impl Postmaster {
             }
         }
         self.signal_logger(Signal::HUP);
+        let _ = self.notifier.ready();
     }
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.

@@ -50,9 +50,14 @@ impl TestServer {
 
     /// Starts it; does not wait.
     pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// Starts it with something in its environment; does not wait.
+    pub fn launch_with(&mut self, environment: &[(&str, &std::ffi::OsStr)]) {
         let log = fs::File::options().append(true).create(true).open(self.log_path()).expect("a log");
         let mut command = tuskd();
-        command.args(["run", "-D"]).arg(&self.dir);
+        command.args(["run", "-D"]).arg(&self.dir).envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("tuskd starts"));
     }

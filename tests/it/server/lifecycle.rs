@@ -23,6 +23,7 @@ pub const TESTS: &[Test] = tests![
     metrics_are_served_without_a_connection_slot,
     the_logger_outlives_everybody,
     a_killed_logger_loses_nothing,
+    systemd_is_told,
 ];
 
 fn the_tree_has_its_titles() {
@@ -249,4 +250,33 @@ fn a_killed_logger_loses_nothing() {
         log_files(&server).contains("received SIGHUP, reloading configuration files")
     });
     assert!(log_files(&server).contains("system logger process was terminated by signal 9: Killed"));
+}
+
+/// What a service manager hears over NOTIFY_SOCKET, in its order.
+fn systemd_is_told() {
+    let mut server = TestServer::init("");
+    let path = server.dir.with_extension("notify");
+    let _ = std::fs::remove_file(&path);
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+    server.launch_with(&[("NOTIFY_SOCKET", path.as_os_str()), ("WATCHDOG_USEC", "400000".as_ref())]);
+    let hear = |wanted: &str| {
+        let mut bytes = [0; 4096];
+        loop {
+            let n = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("{wanted} does not come: {e}"));
+            if String::from_utf8_lossy(&bytes[..n]).contains(wanted) {
+                return;
+            }
+        }
+    };
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    server.signal(Signal::HUP);
+    hear("RELOADING=1");
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    server.signal(Signal::INT);
+    hear("STOPPING=1");
+    assert_eq!(server.wait(), Some(0));
+    std::fs::remove_file(&path).expect("ours");
 }
