@@ -38,6 +38,8 @@ pub struct Incarnation<'s> {
     pub(super) state: State,
     pub(super) spares_wanted: usize,
     patience_until: Option<Monotonic>,
+    /// Whether this incarnation follows a crash, of which newcomers are told until it is over.
+    after_crash: bool,
     end: Option<End>,
 }
 
@@ -53,6 +55,7 @@ impl<'s> Incarnation<'s> {
             state,
             spares_wanted: 0,
             patience_until: None,
+            after_crash: matches!(state, State::NoChildren { why: Why::Crash }),
             end: None,
         }
     }
@@ -106,6 +109,7 @@ impl<'s> Incarnation<'s> {
     fn publish_state(&self) {
         // Above: why not, in the order in which `backend::startup` words it.
         let why = match self.state {
+            State::Startup | State::Recovery if self.after_crash => 3,
             State::Init | State::Startup => 1,
             State::Stopping { why: Why::Crash | Why::CrashWhileStopping, .. } => 3,
             State::NoChildren { why: Why::Crash } => 3,
