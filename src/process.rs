@@ -12,9 +12,9 @@ pub mod title;
 
 mod archiver;
 mod autovacuum;
+mod backend;
 mod background_worker;
 mod background_writer;
-mod backend;
 mod checkpointer;
 mod connection;
 mod spare;
@@ -22,7 +22,7 @@ mod startup;
 mod statistics;
 mod wal_writer;
 
-pub use backend::serve_accepted;
+pub use backend::{quit_messages, serve_accepted};
 pub use context::ProcessContext;
 pub use kinds::Kind;
 pub use spare::accept;

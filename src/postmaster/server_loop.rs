@@ -9,6 +9,7 @@ use super::children::{Children, Source};
 use super::start::Postmaster;
 use super::state::{self, Action, Event, State, WaitingFor, Why};
 use crate::config;
+use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
 use crate::os::signal::Signal;
@@ -37,6 +38,8 @@ pub struct Incarnation<'s> {
     pub(super) children: Children,
     pub(super) state: State,
     pub(super) spares_wanted: usize,
+    /// When spares beyond the least leave.
+    pub(super) shrink_at: Option<Monotonic>,
     patience_until: Option<Monotonic>,
     end: Option<End>,
 }
@@ -52,6 +55,7 @@ impl<'s> Incarnation<'s> {
             children: Children::new(slots.len()),
             state,
             spares_wanted: 0,
+            shrink_at: None,
             patience_until: None,
             end: None,
         }
@@ -70,6 +74,9 @@ impl<'s> Incarnation<'s> {
             for source in sources {
                 self.on_source(source);
             }
+            if self.shrink_at.is_some_and(|at| Monotonic::now() >= at) {
+                self.shrink();
+            }
             if self.patience_until.is_some_and(|until| Monotonic::now() >= until) {
                 self.patience_until = None;
                 self.happen(Event::PatienceOver);
@@ -78,7 +85,10 @@ impl<'s> Incarnation<'s> {
     }
 
     fn wait(&mut self) -> Vec<Source> {
-        let deadline = [self.patience_until, self.postmaster.next_deadline()].into_iter().flatten().min();
+        let deadline = [self.patience_until, self.shrink_at, self.postmaster.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         let ready = self.postmaster.epoll.wait(deadline);
         let sources = ready.map(|ready| ready.filter_map(|ready| Source::from_word(ready.data)).collect());
         sources.unwrap_or_else(|error| {
@@ -112,7 +122,12 @@ impl<'s> Incarnation<'s> {
             State::Run { draining: true } | State::HotStandby { draining: true } => 2,
             State::Recovery | State::HotStandby { .. } | State::Run { .. } => 4,
         };
-        let word = if self.state.accepts_connections() { 1 } else { why << 8 };
+        let quit = match self.state {
+            State::Stopping { why: Why::Crash | Why::CrashWhileStopping, .. } => QuitReason::Crash,
+            State::Stopping { why: Why::Immediate, .. } => QuitReason::Immediate,
+            _ => QuitReason::Unknown,
+        };
+        let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
         self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
     }
 
@@ -141,8 +156,10 @@ impl<'s> Incarnation<'s> {
         let gone = |steps: &[Stops]| self.children.all_gone(steps);
         let is_hard = !matches!(why, Why::Smart | Why::Fast);
         match waiting_for {
-            WaitingFor::Backends if is_hard => gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
-                .then_some(Event::BackendsGone),
+            WaitingFor::Backends if is_hard => {
+                gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
+                    .then_some(Event::BackendsGone)
+            }
             WaitingFor::Backends => gone(&[Stops::WithBackends]).then_some(Event::BackendsGone),
             // Told by the checkpointer; one that is not there cannot tell.
             WaitingFor::ShutdownCheckpoint => {
@@ -362,7 +379,11 @@ fn is_orderly(kind: Kind, status: ExitStatus) -> bool {
         ExitStatus::Exited(0) => true,
         ExitStatus::Exited(1) => matches!(
             kind,
-            Kind::Backend | Kind::SpareBackend | Kind::DeadEnd | Kind::AutovacuumWorker | Kind::BackgroundWorker
+            Kind::Backend
+                | Kind::SpareBackend
+                | Kind::DeadEnd
+                | Kind::AutovacuumWorker
+                | Kind::BackgroundWorker
         ),
         ExitStatus::Exited(_) | ExitStatus::Signaled { .. } => false,
     }

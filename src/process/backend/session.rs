@@ -28,6 +28,7 @@ pub fn run<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, cl
     if continues {
         connection.forget_postmaster();
     }
+    connection.answer_quit();
     let mut session = Session { ctx, connection, client, sync: ExtendedSync::default(), wants_ready: true };
     match session.begin().and_then(|()| session.serve()) {
         Ok(never) => match never {},
@@ -103,8 +104,8 @@ impl Session<'_, '_> {
 
     fn wait_for_client(&mut self) -> Result<(), Over> {
         let timeout = self.ctx.settings.millis(config::IDLE_SESSION_TIMEOUT);
-        let deadline = (timeout > 0)
-            .then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
+        let deadline =
+            (timeout > 0).then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
         loop {
             match self.connection.exchange(self.ctx.me, deadline, WaitEvent::CLIENT_READ)? {
                 Got::Bytes => return Ok(()),
