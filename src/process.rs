@@ -23,7 +23,7 @@ mod startup;
 mod statistics;
 mod wal_writer;
 
-pub use backend::serve_accepted;
+pub use backend::{quit_messages, serve_accepted};
 pub use context::ProcessContext;
 pub use kinds::Kind;
 pub use spare::accept;

@@ -21,6 +21,8 @@ pub mod death;
 #[cfg(not(model))]
 pub mod hangup;
 #[cfg(not(model))]
+pub mod last_words;
+#[cfg(not(model))]
 pub mod latch_fds;
 #[cfg(not(model))]
 pub mod pmsignal;

@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicPtr;
 use shmem_layout::ProcessSlot;
 
 use super::interrupts::Interrupts;
+use super::last_words::LastWords;
 use super::latch::{AfterSet, Latch};
 use super::proc::Proc;
 use crate::os::eventfd::EventFd;
@@ -48,12 +49,38 @@ struct Target<'s> {
     /// A child between fork and exec still has the handlers, and must not raise its parent's interrupts.
     pid: Pid,
     interrupts: [Interrupts; SIGNALS],
+    /// What SIGQUIT says to the client.
+    last_words: &'s LastWords<'s>,
 }
 
 /// Runs `f`, which is to be the rest of the process's life, with each signal of `map` raising its interrupts in the
 /// process's own slot. The signals need not be unblocked yet. Fails with `AlreadyExists` inside of itself, and with
 /// `InvalidInput` for `KILL` and `STOP`.
 pub fn with_handlers<R>(me: &Proc<'_>, map: &[(Signal, Interrupts)], f: impl FnOnce() -> R) -> io::Result<R> {
+    run_with(me, map, &LastWords::none(), f)
+}
+
+/// [`with_handlers`], and SIGQUIT ends the process at once with exit code 2, as PostgreSQL's processes leave on it: no
+/// destructor, no handler of exits. Before, it says `last_words` to the client, if there is one.
+pub fn with_handlers_and_quit<R>(
+    me: &Proc<'_>,
+    map: &[(Signal, Interrupts)],
+    last_words: &LastWords<'_>,
+    f: impl FnOnce() -> R,
+) -> io::Result<R> {
+    run_with(me, map, last_words, || {
+        // SAFETY: see the module.
+        unsafe { signal::install_handler(Signal::QUIT, quit) }?;
+        Ok(f())
+    })?
+}
+
+fn run_with<R>(
+    me: &Proc<'_>,
+    map: &[(Signal, Interrupts)],
+    last_words: &LastWords<'_>,
+    f: impl FnOnce() -> R,
+) -> io::Result<R> {
     let mut interrupts = [Interrupts::NONE; SIGNALS];
     for (signal, raised) in map {
         interrupts[signal.as_raw() as usize] = *raised;
@@ -64,6 +91,7 @@ pub fn with_handlers<R>(me: &Proc<'_>, map: &[(Signal, Interrupts)], f: impl FnO
         event_fd: me.own_event_fd(),
         pid: process::pid(),
         interrupts,
+        last_words,
     };
     let _published = Published::new(&target)?;
     for (signal, _) in map {
@@ -113,6 +141,16 @@ extern "C" fn handler(signal: c_int) {
         }
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     });
+}
+
+extern "C" fn quit(_signal: c_int) {
+    // SAFETY: this thread never goes on, and it is the process's only one, so the target stays.
+    if let Some(target) = unsafe { CURRENT.load(Ordering::SeqCst).as_ref() }
+        && process::pid() == target.pid
+    {
+        target.last_words.say();
+    }
+    process::exit_now(2)
 }
 
 impl Target<'_> {

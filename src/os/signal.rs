@@ -156,6 +156,23 @@ pub fn exit_on(signal: Signal) -> io::Result<()> {
     unsafe { install_handler(signal, leave) }
 }
 
+/// For a handler: sends a message without waiting if at most `most_queued` bytes wait in the socket's queue. Nothing is
+/// told about the outcome, and errno is not kept: it is for a handler that ends the process.
+pub fn send_in_handler(socket: c_int, message: &[u8], most_queued: usize) {
+    let mut queued: c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int, ours. Both calls are async-signal-safe, and fail on a descriptor that is no socket.
+    unsafe {
+        if libc::ioctl(socket, libc::TIOCOUTQ, &mut queued) == 0 && (queued as usize) <= most_queued {
+            libc::send(
+                socket,
+                message.as_ptr().cast(),
+                message.len(),
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            );
+        }
+    }
+}
+
 /// # Safety
 ///
 /// `action` is SIG_IGN, SIG_DFL, or an `extern "C" fn(c_int)` that is async-signal-safe.

@@ -1,22 +1,31 @@
 //! Who is forked when, and what a child does before its `main`.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use shmem_layout::ProcessId;
 
-use super::children::Children;
+use super::children::{Children, Entry};
 use super::server_loop::Incarnation;
 use super::state::State;
 use crate::config;
 use crate::ipc::hangup::hangup_pipe;
+use crate::ipc::last_words::LastWords;
 use crate::ipc::{Interrupts, signals};
 use crate::os::process::{self, Fork};
 use crate::os::signal::{self, Signal};
 use crate::process::context::ProcessContext;
 use crate::process::kinds::Kind;
-use crate::process::{accept, serve_accepted};
+use crate::process::{accept, quit_messages, serve_accepted};
 use crate::report::Report;
-use crate::sync::Ordering;
+use crate::sync::{Monotonic, Ordering};
+
+/// Process slots that no client can use up.
+const SLOTS_FOR_AUXILIARIES: usize = 16;
+
+/// How long no burst comes before spares that one called leave.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Kinds that are kept running while their state lasts, in the order in which they are started.
 const AUXILIARIES: [Kind; 7] = [
@@ -67,7 +76,8 @@ impl Incarnation<'_> {
     /// Keeps the numbers up; called whenever something happened.
     pub(super) fn maintain(&mut self) {
         if matches!(self.state, State::Stopping { .. } | State::NoChildren { .. } | State::Init) {
-            self.postmaster.watch_listeners(self.server, true);
+            let has_room = self.table.free() > SLOTS_FOR_AUXILIARIES;
+            self.postmaster.watch_listeners(self.server, has_room);
             return;
         }
         self.launch_auxiliaries();
@@ -75,18 +85,19 @@ impl Incarnation<'_> {
             self.launch_spares();
         }
         // While there is no spare, the postmaster polls the listening sockets itself.
-        let spares = self.spares();
-        self.postmaster.watch_listeners(self.server, spares == 0);
+        // Whoever has no place among the processes waits in the sockets' queues.
+        let polls = self.spares() == 0 && self.table.free() > SLOTS_FOR_AUXILIARIES;
+        self.postmaster.watch_listeners(self.server, polls);
     }
 
     /// Spares that have no client yet.
     fn spares(&self) -> usize {
-        let slots = self.server.ipc.slots();
-        let is_spare = |id: ProcessId| {
-            let number = slots[id.slot().index()].kind.load(Ordering::Acquire);
-            Kind::from_number(number) == Some(Kind::SpareBackend)
-        };
-        self.children.running().filter(|e| e.kind == Kind::SpareBackend && is_spare(e.id)).count()
+        self.children.running().filter(|entry| self.is_spare(entry)).count()
+    }
+
+    fn is_spare(&self, entry: &Entry) -> bool {
+        let number = self.server.ipc.slots()[entry.id.slot().index()].kind.load(Ordering::Acquire);
+        entry.kind == Kind::SpareBackend && Kind::from_number(number) == Some(Kind::SpareBackend)
     }
 
     fn launch_spares(&mut self) {
@@ -94,7 +105,7 @@ impl Incarnation<'_> {
         let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
         let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
         self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
-        while self.spares() < self.spares_wanted {
+        while self.spares() < self.spares_wanted && self.table.free() > SLOTS_FOR_AUXILIARIES {
             if !self.launch(Kind::SpareBackend, None) {
                 return;
             }
@@ -105,12 +116,28 @@ impl Incarnation<'_> {
     pub(super) fn on_spare_taken(&mut self) {
         if self.spares() == 0 {
             self.spares_wanted = (self.spares_wanted * 2).max(1);
+            self.shrink_at = Some(Monotonic::now().saturating_add(CALM));
         }
+    }
+
+    /// No burst for a while: half of the spares beyond the least leave.
+    pub(super) fn shrink(&mut self) {
+        let least = self.postmaster.settings.get(config::MIN_SPARE_BACKENDS) as usize;
+        self.spares_wanted = (self.spares_wanted / 2).max(least);
+        let more = self.spares_wanted > least;
+        self.shrink_at = more.then(|| Monotonic::now().saturating_add(CALM));
+        let excess = Cell::new(self.spares().saturating_sub(self.spares_wanted));
+        // One that has just taken a client takes no notice of this signal.
+        self.children.signal(Signal::USR2, |entry| {
+            let is_chosen = excess.get() > 0 && self.is_spare(entry);
+            excess.set(excess.get() - usize::from(is_chosen));
+            is_chosen
+        });
     }
 
     /// Clients wait on a listening socket that no spare polls, or a spare died that may have been woken for one.
     pub(super) fn on_connection(&mut self, index: usize) {
-        loop {
+        while self.table.free() > SLOTS_FOR_AUXILIARIES {
             let socket = {
                 let listeners = self.server.listeners.borrow();
                 listeners.get(index).and_then(|listener| accept(listener.fd.as_fd()))
@@ -183,11 +210,14 @@ impl Incarnation<'_> {
         let me = &*Box::leak(Box::new(self.server.ipc.proc(id)));
         let started = jiff::Timestamp::now();
         self.server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
+        let state = &self.server.ipc.control().postmaster_state;
+        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages())));
         let ctx = ProcessContext {
             kind,
             id,
             server: self.server,
             me,
+            last_words,
             settings,
             log,
             lifeline: Some(lifeline),
@@ -196,8 +226,7 @@ impl Incarnation<'_> {
             started,
             lines: Default::default(),
         };
-        let handled = signals::with_handlers(me, &CHILD_SIGNALS, || {
-            let _ = signal::exit_on(Signal::QUIT);
+        let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {
             for ignored in [Signal::PIPE, Signal::ALARM] {
                 let _ = signal::ignore(ignored);
             }

@@ -9,6 +9,7 @@ use super::children::{Children, Source};
 use super::start::Postmaster;
 use super::state::{self, Action, Event, State, WaitingFor, Why};
 use crate::config;
+use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
 use crate::os::signal::Signal;
@@ -37,6 +38,8 @@ pub struct Incarnation<'s> {
     pub(super) children: Children,
     pub(super) state: State,
     pub(super) spares_wanted: usize,
+    /// When spares beyond the least leave.
+    pub(super) shrink_at: Option<Monotonic>,
     patience_until: Option<Monotonic>,
     /// Whether this incarnation follows a crash, of which newcomers are told until it is over.
     after_crash: bool,
@@ -54,6 +57,7 @@ impl<'s> Incarnation<'s> {
             children: Children::new(slots.len()),
             state,
             spares_wanted: 0,
+            shrink_at: None,
             patience_until: None,
             after_crash: matches!(state, State::NoChildren { why: Why::Crash }),
             end: None,
@@ -74,6 +78,9 @@ impl<'s> Incarnation<'s> {
             for source in sources {
                 self.on_source(source);
             }
+            if self.shrink_at.is_some_and(|at| Monotonic::now() >= at) {
+                self.shrink();
+            }
             if self.patience_until.is_some_and(|until| Monotonic::now() >= until) {
                 self.patience_until = None;
                 self.happen(Event::PatienceOver);
@@ -82,7 +89,10 @@ impl<'s> Incarnation<'s> {
     }
 
     fn wait(&mut self) -> Vec<Source> {
-        let deadline = [self.patience_until, self.postmaster.next_deadline()].into_iter().flatten().min();
+        let deadline = [self.patience_until, self.shrink_at, self.postmaster.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         let ready = self.postmaster.epoll.wait(deadline);
         let sources = ready.map(|ready| ready.filter_map(|ready| Source::from_word(ready.data)).collect());
         sources.unwrap_or_else(|error| {
@@ -117,7 +127,12 @@ impl<'s> Incarnation<'s> {
             State::Run { draining: true } | State::HotStandby { draining: true } => 2,
             State::Recovery | State::HotStandby { .. } | State::Run { .. } => 4,
         };
-        let word = if self.state.accepts_connections() { 1 } else { why << 8 };
+        let quit = match self.state {
+            State::Stopping { why: Why::Crash | Why::CrashWhileStopping, .. } => QuitReason::Crash,
+            State::Stopping { why: Why::Immediate, .. } => QuitReason::Immediate,
+            _ => QuitReason::Unknown,
+        };
+        let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
         self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
     }
 

@@ -12,11 +12,11 @@ mod startup;
 
 use std::os::fd::OwnedFd;
 
-use super::connection::{Broken, Connection};
+use super::connection::{Broken, Connection, Got};
 use super::context::ProcessContext;
 use crate::ipc::WaitSet;
-use crate::protocol::encode::Encoder;
-use crate::report::Report;
+use crate::protocol::encode::{Encoder, encode_prebuilt};
+use crate::report::{Report, Severity, SqlState};
 use crate::sync::Monotonic;
 
 /// How long the last words to a client may take.
@@ -51,7 +51,7 @@ pub fn serve_accepted(mut ctx: ProcessContext<'_>, socket: OwnedFd) -> ! {
 
 /// The rest of a child's life that has a client.
 pub fn serve<'s>(mut ctx: ProcessContext<'s>, set: WaitSet<'s>, socket: OwnedFd) -> ! {
-    let mut connection = match Connection::new(set, socket) {
+    let mut connection = match Connection::new(set, socket, ctx.last_words) {
         Ok(connection) => connection,
         Err(error) => ctx.die(&format!("could not use a connection: {error}")),
     };
@@ -87,8 +87,28 @@ fn end(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, over: Over) ->
             ctx.log(&report);
             Encoder::new(&mut connection.out).report(&report);
             let deadline = Monotonic::now().saturating_add(LAST_WORDS);
-            let _ = connection.flush(ctx.me, Some(deadline));
+            // Nothing interrupts last words.
+            while let Ok(Got::Latch) = connection.flush(ctx.me, Some(deadline)) {}
             1
         }
     }
+}
+
+/// What SIGQUIT says to a client, by `QuitReason`.
+pub fn quit_messages() -> [Vec<u8>; 3] {
+    let warning = |sqlstate, text: &str| Report::new(Severity::Warning, sqlstate, text);
+    let crash = warning(
+        SqlState::CRASH_SHUTDOWN,
+        "terminating connection because of crash of another server process",
+    )
+    .with_detail(
+        "The postmaster has commanded this server process to roll back the current transaction and exit, because another \
+         server process exited abnormally and possibly corrupted shared memory.",
+    )
+    .with_hint("In a moment you should be able to reconnect to the database and repeat your command.");
+    let unknown =
+        warning(SqlState::ADMIN_SHUTDOWN, "terminating connection because of unexpected SIGQUIT signal");
+    let immediate =
+        warning(SqlState::ADMIN_SHUTDOWN, "terminating connection due to immediate shutdown command");
+    [encode_prebuilt(&unknown), encode_prebuilt(&crash), encode_prebuilt(&immediate)]
 }

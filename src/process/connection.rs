@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use crate::ipc::last_words::LastWords;
 use crate::ipc::wait_set::Socket;
 use crate::ipc::{Proc, WaitEvent, WaitSet};
 use crate::protocol::tls::TlsSession;
@@ -42,6 +43,9 @@ pub struct Connection<'s> {
     set: WaitSet<'s>,
     socket: Socket,
     tls: Option<Box<TlsSession>>,
+    last_words: &'s LastWords<'s>,
+    /// Bytes that an interrupted wait left.
+    unsent: usize,
     /// Plain bytes that have come and are not consumed yet.
     pub received: Vec<u8>,
     /// Plain bytes to be sent.
@@ -50,14 +54,21 @@ pub struct Connection<'s> {
 
 impl<'s> Connection<'s> {
     /// Over a socket that was accepted.
-    pub fn new(mut set: WaitSet<'s>, socket: OwnedFd) -> io::Result<Self> {
+    pub fn new(mut set: WaitSet<'s>, socket: OwnedFd, last_words: &'s LastWords<'s>) -> io::Result<Self> {
         let socket = set.add(socket)?;
-        Ok(Self { set, socket, tls: None, received: Vec::new(), out: Vec::new() })
+        Ok(Self { set, socket, tls: None, last_words, unsent: 0, received: Vec::new(), out: Vec::new() })
     }
 
     /// The socket, for its options and addresses.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.set.socket(&self.socket)
+    }
+
+    /// From here on SIGQUIT tells the client why it ends the session. Never through TLS: the handler cannot encrypt.
+    pub fn answer_quit(&self) {
+        if self.tls.is_none() {
+            self.last_words.arm(self.socket());
+        }
     }
 
     /// From here on the postmaster's death ends no wait.
@@ -88,7 +99,10 @@ impl<'s> Connection<'s> {
     ) -> Result<Got, Broken> {
         loop {
             let wire = self.wire_bytes()?;
+            self.last_words.sending(wire.len() + self.unsent);
             let end = self.set.exchange(me, &self.socket, &wire, deadline, event).map_err(Broken::Io)?;
+            self.unsent = end.unsent;
+            self.last_words.sent(end.unsent == 0);
             match end.received {
                 Some(0) => return Ok(Got::Eof),
                 Some(_) if self.take_received()? => return Ok(Got::Bytes),
@@ -130,10 +144,13 @@ impl<'s> Connection<'s> {
     pub fn flush(&mut self, me: &Proc<'_>, deadline: Option<Monotonic>) -> Result<Got, Broken> {
         let wire = self.wire_bytes()?;
         let mut unsent: &[u8] = &wire;
+        self.last_words.sending(wire.len() + self.unsent);
         loop {
             let end = self.set.send(me, &self.socket, unsent, deadline, WaitEvent::CLIENT_WRITE);
             let end = end.map_err(Broken::Io)?;
             unsent = &[];
+            self.unsent = end.unsent;
+            self.last_words.sent(end.unsent == 0);
             if end.unsent == 0 {
                 return Ok(Got::Bytes);
             }
@@ -175,5 +192,11 @@ impl<'s> Connection<'s> {
             }
         }
         Ok(self.received.len() > before)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.last_words.disarm();
     }
 }

@@ -16,6 +16,23 @@ pub struct ConnectionPlace {
 
 shared_layout!(ConnectionPlace, size 8, align 8, { 0 => process: AtomicU64 });
 
+impl ConnectionPlace {
+    fn is_taken_by(&self, process: ProcessId) -> bool {
+        self.process.compare_exchange(0, process.to_word(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// What became of the wish for a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// The process has one.
+    Place,
+    /// The free ones are reserved.
+    Reserved,
+    /// None is free.
+    Full,
+}
+
 /// The places.
 #[derive(Clone, Copy)]
 pub struct Connections<'s> {
@@ -28,13 +45,23 @@ impl<'s> Connections<'s> {
         Self { places }
     }
 
-    /// Takes a place and tells how many were free with it; `None`: none was.
-    pub fn take(self, process: ProcessId) -> Option<usize> {
-        let free = self.places.iter().filter(|p| p.process.load(Ordering::Acquire) == 0).count();
-        let took = self.places.iter().any(|place| {
-            place.process.compare_exchange(0, process.to_word(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        });
-        took.then_some(free.max(1))
+    /// Takes a place, if more are free than are `reserved` for others.
+    ///
+    /// Who may not take the reserved ones looks for a place in front of the last `reserved` only, so that a burst of such
+    /// processes gets exactly the rest: two that count at the same moment cannot both have the last place. Whoever is
+    /// refused never held one, and so drives nobody else away.
+    pub fn take(self, process: ProcessId, reserved: usize) -> Taken {
+        let free = self.free();
+        if free == 0 {
+            return Taken::Full;
+        }
+        let open = self.places.len().saturating_sub(reserved);
+        let took = free > reserved && self.places[..open].iter().any(|place| place.is_taken_by(process));
+        match took {
+            true => Taken::Place,
+            false if reserved == 0 => Taken::Full,
+            false => Taken::Reserved,
+        }
     }
 
     /// Gives back the place of a process, if it has one.
@@ -49,8 +76,44 @@ impl<'s> Connections<'s> {
         self.count() == self.places.len()
     }
 
+    /// Places that nobody has.
+    pub fn free(self) -> usize {
+        self.places.len() - self.count()
+    }
+
     /// Sessions there are.
     pub fn count(self) -> usize {
         self.places.iter().filter(|p| p.process.load(Ordering::Acquire) != 0).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shmem_layout::{Generation, SlotIndex};
+
+    use super::*;
+
+    #[test]
+    fn the_last_places_are_kept() {
+        let places: Vec<_> = (0..5).map(|_| ConnectionPlace { process: AtomicU64::new(0) }).collect();
+        let connections = Connections::new(&places);
+        let process = |slot| ProcessId::new(SlotIndex::new(slot).unwrap(), Generation(1));
+        for (slot, reserved, taken) in [
+            (0, 0, Taken::Place),
+            (1, 2, Taken::Place),
+            (2, 2, Taken::Place),
+            (3, 2, Taken::Reserved),
+            (4, 0, Taken::Place),
+            (5, 0, Taken::Place),
+            (6, 2, Taken::Full),
+            (6, 0, Taken::Full),
+        ] {
+            assert_eq!(connections.take(process(slot), reserved), taken, "{slot}");
+        }
+        assert!(connections.is_full());
+        connections.give_back(process(1));
+        assert_eq!(connections.take(process(7), 2), Taken::Reserved, "only the superusers' is free");
+        assert_eq!(connections.take(process(7), 0), Taken::Place);
+        assert_eq!(connections.count(), 5);
     }
 }

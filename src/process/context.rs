@@ -16,6 +16,7 @@ use super::settings::{log_config, tls_config};
 use super::title::Title;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
+use crate::ipc::last_words::LastWords;
 use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
 use crate::log::{LineNumbers, Log, LogContext};
 use crate::os::process;
@@ -53,6 +54,8 @@ pub struct ProcessContext<'s> {
     pub server: &'s Server<'s>,
     /// The process as the primitives see it.
     pub me: &'s Proc<'s>,
+    /// What SIGQUIT says to its client.
+    pub last_words: &'s LastWords<'s>,
     /// Its settings: the postmaster's at the time of the fork, then its own.
     pub settings: Settings,
     /// Where its reports go.

@@ -5,7 +5,7 @@
 //! reads the postmaster's state word again: a connection that arrived in the very moment of a stop is told so. It tells the
 //! postmaster that it is taken, so that another takes its place, and takes a connection slot only now.
 //!
-//! It ends at SIGTERM with 0 while it is spare. If it sees the postmaster dead it shuts the listening sockets down, so that
+//! It ends at SIGTERM with 0 while it is spare, and at SIGUSR2 when there are too many; as a session it ignores SIGUSR2. If it sees the postmaster dead it shuts the listening sockets down, so that
 //! nobody connects into nowhere, and leaves. Its crash is a crash restart, as a backend's.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,7 +64,7 @@ fn wait_for_client(
         }
         ctx.me.latch().reset();
         let taken = ctx.me.take_interrupts(Interrupts::ALL);
-        if taken.contains(Interrupts::TERMINATE) {
+        if !taken.intersection(Interrupts::TERMINATE | Interrupts::LEAVE).is_empty() {
             return None;
         }
         if taken.contains(Interrupts::RELOAD) {

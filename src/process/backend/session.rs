@@ -57,6 +57,7 @@ fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, clie
     if continues {
         connection.forget_postmaster();
     }
+    connection.answer_quit();
     let mut session = Session { ctx, connection, client, sync: ExtendedSync::default(), wants_ready: true };
     match session.begin().and_then(|()| session.serve()) {
         Ok(never) => match never {},

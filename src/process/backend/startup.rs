@@ -8,6 +8,7 @@ use std::time::Duration;
 use shmem_layout::SlotIndex;
 
 use super::super::connection::{Connection, Got};
+use super::super::connections::Taken;
 use super::super::context::ProcessContext;
 use super::super::kinds::Kind;
 use super::Over;
@@ -100,9 +101,8 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     }
     let (identity, role) = authenticate(ctx, connection, &parameters, &peer, deadline)?;
     ctx.title.set_activity("startup");
-    let database = databases::connect(&parameters.database).map_err(Over::Told)?;
     take_slot(ctx, &role)?;
-    let database = database.oid;
+    let database = databases::connect(&parameters.database).map_err(Over::Told)?.oid;
     Ok(Client { parameters, role, database, identity, peer })
 }
 
@@ -126,10 +126,11 @@ fn peer_of(socket: BorrowedFd<'_>) -> Peer {
 
 /// What the state says to newcomers.
 fn refusal(ctx: &ProcessContext<'_>) -> Box<Report> {
-    if ctx.server.connections.is_full() {
+    let state = ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst);
+    if state == 1 {
         return Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
     }
-    let text = match ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst) >> 8 {
+    let text = match (state >> 8) & 0xff {
         1 => "the database system is starting up",
         2 => "the database system is shutting down",
         3 => "the database system is in recovery mode",
@@ -179,6 +180,8 @@ fn startup_packet(
                 if let Err(over) = more(ctx, connection, deadline) {
                     let incomplete = StartupDecoder::ended(&connection.received);
                     return Err(match (over, incomplete) {
+                        // Who has not said a word of the protocol is not answered in it.
+                        (Over::Told(_), _) => Over::Quiet,
                         (Over::Left, Some(report)) => Over::Silent(report),
                         (over, _) => over,
                     });
@@ -391,20 +394,19 @@ fn answer(
 /// Takes a connection slot; the last ones are for some only.
 fn take_slot(ctx: &ProcessContext<'_>, role: &Role) -> Result<(), Over> {
     let told = |text: &str| Err(Over::Told(Report::fatal(SqlState::TOO_MANY_CONNECTIONS, text)));
-    let Some(free) = ctx.server.connections.take(ctx.id) else {
-        return told("sorry, too many clients already");
-    };
-    let reserved = ctx.settings.get(config::SUPERUSER_RESERVED_CONNECTIONS) as usize;
-    if !role.superuser && free <= reserved {
-        return told("remaining connection slots are reserved for roles with the SUPERUSER attribute");
-    }
-    let more_reserved = ctx.settings.get(config::RESERVED_CONNECTIONS) as usize;
-    if !role.superuser && free <= reserved + more_reserved {
-        return told(
+    let connections = ctx.server.connections;
+    let for_superusers = ctx.settings.get(config::SUPERUSER_RESERVED_CONNECTIONS) as usize;
+    let reserved = for_superusers + ctx.settings.get(config::RESERVED_CONNECTIONS) as usize;
+    match connections.take(ctx.id, if role.superuser { 0 } else { reserved }) {
+        Taken::Place => Ok(()),
+        Taken::Full => told("sorry, too many clients already"),
+        Taken::Reserved if connections.free() <= for_superusers || reserved == for_superusers => {
+            told("remaining connection slots are reserved for roles with the SUPERUSER attribute")
+        }
+        Taken::Reserved => told(
             "remaining connection slots are reserved for roles with privileges of the \"pg_use_reserved_connections\" role",
-        );
+        ),
     }
-    Ok(())
 }
 
 /// A fresh cancel key, known to the others from here on.
