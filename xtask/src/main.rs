@@ -15,6 +15,7 @@ mod perf;
 mod scenario;
 mod syscalls;
 mod tidy;
+mod versus;
 mod workspace;
 
 /// Development commands of tuskd.
@@ -63,6 +64,9 @@ enum Command {
     },
     /// Feeds changed streams to the wire codec's decoders; a seed repeats what failed.
     FuzzProtocol(fuzz_protocol::Arguments),
+    /// Measures tuskd beside PostgreSQL 18; ratios first.
+    #[command(subcommand)]
+    Versus(versus::Comparison),
     /// Runs one scenario COUNT times; `syscalls` starts this under strace.
     #[command(hide = true)]
     Scenario {
@@ -93,6 +97,7 @@ fn run(command: Command) -> Result<()> {
         Command::Perf(arguments) => perf::run(&arguments),
         Command::Syscalls { scenarios } => syscalls::run(&scenarios),
         Command::FuzzProtocol(arguments) => fuzz_protocol::run(&arguments),
+        Command::Versus(comparison) => versus::run(&comparison),
         Command::Scenario { name, count } => scenario::run(&name, count),
     }
 }
