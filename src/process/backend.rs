@@ -81,6 +81,9 @@ fn end(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, over: Over) ->
         }
         Over::Silent(report) => {
             ctx.log(&report);
+            // Clients of before protocol 3 are told in their own way.
+            let deadline = Monotonic::now().saturating_add(LAST_WORDS);
+            while let Ok(Got::Latch) = connection.flush(ctx.me, Some(deadline)) {}
             0
         }
         Over::Told(report) => {

@@ -25,6 +25,9 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[3],
     ipc::TESTS[4],
     server::TESTS[0],
+    server::TESTS[1],
+    server::TESTS[2],
+    server::TESTS[3],
     control::TESTS,
 ];
 

@@ -1,6 +1,7 @@
 //! The real server as a child: started in a directory of its own, watched through its log, `ps` and `/proc`, and ended
 //! with the test.
 
+mod connections;
 mod lifecycle;
 
 use std::fs;
@@ -13,7 +14,8 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 1] = [lifecycle::TESTS];
+pub const TESTS: [&[Test]; 4] =
+    [lifecycle::TESTS, connections::packets::TESTS, connections::limits::TESTS, connections::ends::TESTS];
 
 /// A server with a data directory of its own.
 pub struct TestServer {

@@ -21,7 +21,7 @@ use crate::auth::{hba, ident, login, password::PasswordSettings, roles::RolesFil
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::protocol::cancel_key::CancelKey;
-use crate::protocol::encode::Encoder;
+use crate::protocol::encode::{Encoder, old_error};
 use crate::protocol::frame::{Next as Frames, Phase, next_frame};
 use crate::protocol::startup::{StartupDecoder, StartupPacket, StartupParameters, Step as Decoded};
 use crate::protocol::tls::{TlsConfig, TlsSession};
@@ -169,7 +169,10 @@ fn startup_packet(
     let mut decoder = StartupDecoder::default();
     loop {
         let decoded = decoder.next(&connection.received).map_err(|report| {
-            if report.severity == crate::report::Severity::Fatal {
+            if decoder.wants_old_errors() {
+                old_error(&mut connection.out, &report);
+                Over::Silent(report)
+            } else if report.severity == crate::report::Severity::Fatal {
                 Over::Told(report)
             } else {
                 Over::Silent(report)

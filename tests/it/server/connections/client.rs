@@ -1,0 +1,145 @@
+//! A client of the protocol over a std socket: what it sends is the test's, what it gets is text that tests compare.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use tuskd::protocol::client::{BackendMessage, FrontendEncoder, next_message};
+
+use crate::server::TestServer;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// See the module.
+pub struct Client {
+    stream: Box<dyn Stream>,
+    received: Vec<u8>,
+    /// The process that serves it, once it said so.
+    pub pid: i32,
+    /// The cancel key.
+    pub secret: Vec<u8>,
+}
+
+impl Client {
+    /// Over the Unix socket, nothing sent yet.
+    pub fn unix(server: &TestServer) -> Self {
+        let path = format!("/tmp/.s.PGSQL.{}", server.port);
+        let stream = UnixStream::connect(path).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Self::over(Box::new(stream))
+    }
+
+    /// Over TCP, nothing sent yet.
+    pub fn tcp(server: &TestServer, host: &str) -> Self {
+        let stream = TcpStream::connect((host, server.port)).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Self::over(Box::new(stream))
+    }
+
+    fn over(stream: Box<dyn Stream>) -> Self {
+        Self { stream, received: Vec::new(), pid: 0, secret: Vec::new() }
+    }
+
+    /// A session over the Unix socket.
+    pub fn session(server: &TestServer, user: &str) -> Self {
+        let mut client = Self::unix(server);
+        let got = client.start(0, user, "postgres");
+        assert_eq!(got.last().map(String::as_str), Some("Z I"), "{got:?}");
+        client
+    }
+
+    /// Sends what `write` encodes.
+    pub fn send(&mut self, write: impl FnOnce(&mut FrontendEncoder<'_>)) {
+        let mut out = Vec::new();
+        write(&mut FrontendEncoder::new(&mut out));
+        self.send_bytes(&out);
+    }
+
+    /// Sends bytes. A server that has left already is no failure here: what is read tells.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// One byte, outside of any message.
+    pub fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).expect("an answer");
+        byte[0]
+    }
+
+    /// Sends a startup packet and reads until the session is there or the connection ends.
+    pub fn start(&mut self, minor: u16, user: &str, database: &str) -> Vec<String> {
+        self.send(|out| out.startup(minor, &[("user", user), ("database", database)]));
+        self.until_ready()
+    }
+
+    /// An empty statement's answer.
+    pub fn empty_query(&mut self) -> Vec<String> {
+        self.send(|out| out.query(""));
+        self.until_ready()
+    }
+
+    /// Messages until ReadyForQuery or the end of the connection, which is the text `EOF`.
+    pub fn until_ready(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let one = self.next();
+            let is_last = one.starts_with("Z ") || one == "EOF" || one == "RESET";
+            all.push(one);
+            if is_last {
+                return all;
+            }
+        }
+    }
+
+    /// Everything until the connection ends.
+    pub fn until_eof(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        while all.last().is_none_or(|last| last != "EOF" && last != "RESET") {
+            all.push(self.next());
+        }
+        all
+    }
+
+    /// The next message as text.
+    pub fn next(&mut self) -> String {
+        loop {
+            if let Some((message, length)) = next_message(&self.received).expect("a well-formed message") {
+                let text = shown(&message);
+                if let BackendMessage::BackendKeyData { pid, secret } = message {
+                    (self.pid, self.secret) = (pid, secret.to_vec());
+                }
+                self.received.drain(..length);
+                return text;
+            }
+            let mut bytes = [0; 4096];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return "EOF".to_string(),
+                Ok(count) => self.received.extend(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return "RESET".to_string(),
+                Err(error) => panic!("no answer: {error}"),
+            }
+        }
+    }
+}
+
+fn shown(message: &BackendMessage<'_>) -> String {
+    use BackendMessage as M;
+    match message {
+        M::AuthenticationOk => "R ok".to_string(),
+        M::ParameterStatus { name, value } => format!("S {name}={value}"),
+        M::BackendKeyData { secret, .. } => format!("K {}", secret.len()),
+        M::ReadyForQuery(status) => format!("Z {}", char::from(*status)),
+        M::NegotiateProtocolVersion { version, options } => format!("v {} {options:?}", version & 0xffff),
+        M::EmptyQueryResponse => "I".to_string(),
+        M::ErrorResponse(fields) | M::NoticeResponse(fields) => {
+            format!("{} {}: {}", fields.severity(), fields.sqlstate(), fields.message())
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! How many sessions there are, and who waits for them: slots, spares, descriptors.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tuskd::auth::password::PasswordSettings;
+use tuskd::auth::roles::{RoleOptions, RolesFile};
+
+use super::client::Client;
+use crate::harness::{Test, tests};
+use crate::server::TestServer;
+
+/// The tests of this module.
+pub const TESTS: &[Test] = tests![
+    a_burst_gets_every_slot_but_the_reserved: 120,
+    spares_are_kept_in_number,
+    without_spares_the_postmaster_forks,
+    a_burst_makes_more_spares,
+    a_killed_spare_is_a_crash_restart,
+];
+
+const RESERVED: &str =
+    "FATAL 53300: remaining connection slots are reserved for roles with the SUPERUSER attribute";
+const FULL: &str = "FATAL 53300: sorry, too many clients already";
+
+/// A role that is nothing but allowed to log in.
+fn add_ordinary_role(server: &TestServer) {
+    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
+    let options = RoleOptions { login: Some(true), ..RoleOptions::default() };
+    roles.create("ordinary", options, &PasswordSettings::default()).expect("a new name");
+    roles.write(&server.dir).expect("writable");
+}
+
+fn descriptors(server: &TestServer) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.postmaster().as_raw_nonzero())).expect("it lives").count()
+}
+
+fn spares(server: &TestServer) -> usize {
+    server.children().iter().filter(|(_, title)| title.contains("spare backend process")).count()
+}
+
+fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what} does not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn a_burst_gets_every_slot_but_the_reserved() {
+    let mut server = TestServer::init("max_spare_backends = 8\n");
+    add_ordinary_role(&server);
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    wait_for("eight spares", || spares(&server) == 8);
+    let (fds, children) = (descriptors(&server), server.children().len());
+    for _ in 0..3 {
+        burst(&server);
+        wait_for("the end of all sessions", || server.children().len() == children && spares(&server) == 8);
+        wait_for("the old number of descriptors", || descriptors(&server) == fds);
+    }
+    assert!(!server.log().contains("no process slot"), "{}", server.log());
+}
+
+fn burst(server: &TestServer) {
+    let mut clients: Vec<Client> = (0..200).map(|_| Client::unix(server)).collect();
+    for client in &mut clients {
+        client.send(|out| out.startup(0, &[("user", "ordinary"), ("database", "postgres")]));
+    }
+    let mut served = Vec::new();
+    for mut client in clients {
+        let got = client.until_ready();
+        if got.last().is_some_and(|last| last == "Z I") {
+            served.push(client);
+            continue;
+        }
+        let refusal = got.iter().find(|line| line.starts_with("FATAL"));
+        assert!(refusal.is_some_and(|text| text == RESERVED || text == FULL), "{got:?}");
+        assert_eq!(got.last().map(String::as_str), Some("EOF"));
+    }
+    assert_eq!(served.len(), 97);
+    let mut superuser = Client::session(server, &owner());
+    assert_eq!(superuser.empty_query(), ["I", "Z I"]);
+}
+
+/// The user that `tuskd init` made the superuser.
+pub fn owner() -> String {
+    let output = std::process::Command::new("id").arg("-un").output().expect("id runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
+
+fn spares_are_kept_in_number() {
+    let server = TestServer::start("min_spare_backends = 3\n");
+    wait_for("three spares", || spares(&server) == 3);
+    let client = Client::session(&server, &owner());
+    wait_for("three spares beside a session", || {
+        spares(&server) == 3 && server.child_titled("idle").is_some()
+    });
+    drop(client);
+    wait_for("the session's end", || server.child_titled("idle").is_none());
+    assert_eq!(spares(&server), 3);
+}
+
+fn without_spares_the_postmaster_forks() {
+    let server = TestServer::start("min_spare_backends = 0\nmax_spare_backends = 0\n");
+    let mut clients: Vec<Client> = (0..5).map(|_| Client::session(&server, &owner())).collect();
+    assert_eq!(spares(&server), 0);
+    assert!(clients.iter_mut().all(|client| client.empty_query() == ["I", "Z I"]));
+}
+
+fn a_burst_makes_more_spares() {
+    let server = TestServer::start("min_spare_backends = 2\nmax_spare_backends = 6\n");
+    wait_for("two spares", || spares(&server) == 2);
+    let mut most = 0;
+    for _ in 0..20 {
+        let clients: Vec<Client> = (0..20).map(|_| Client::unix(&server)).collect();
+        wait_for("spares", || spares(&server) >= 2);
+        most = most.max(spares(&server));
+        drop(clients);
+    }
+    assert!((3..=6).contains(&most), "{most}");
+    wait_for("calm", || spares(&server) == 2);
+}
+
+fn a_killed_spare_is_a_crash_restart() {
+    let server = TestServer::start("min_spare_backends = 1\n");
+    let spare = server.wait_for_child("spare backend process");
+    kill_process(Pid::from_raw(spare).expect("a pid"), Signal::KILL).expect("it lives");
+    server.wait_for_log("database system is ready to accept connections", 2);
+    let line = format!("server process (PID {spare}) was terminated by signal 9: Killed");
+    assert!(server.log().contains(&line), "{}", server.log());
+    assert_eq!(Client::session(&server, &owner()).empty_query(), ["I", "Z I"]);
+}
