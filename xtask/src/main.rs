@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench_report;
 mod ci;
+mod documents;
 mod fuzz_protocol;
 mod layout;
 mod models;
@@ -64,6 +65,11 @@ enum Command {
     },
     /// Feeds changed streams to the wire codec's decoders; a seed repeats what failed.
     FuzzProtocol(fuzz_protocol::Arguments),
+    /// Checks each fact of the source documents that is due so far against servers of its own.
+    Documents {
+        /// Only facts that contain this.
+        filter: Option<String>,
+    },
     /// Measures tuskd beside PostgreSQL 18; ratios first.
     #[command(subcommand)]
     Versus(versus::Comparison),
@@ -97,6 +103,7 @@ fn run(command: Command) -> Result<()> {
         Command::Perf(arguments) => perf::run(&arguments),
         Command::Syscalls { scenarios } => syscalls::run(&scenarios),
         Command::FuzzProtocol(arguments) => fuzz_protocol::run(&arguments),
+        Command::Documents { filter } => documents::run(filter.as_deref()),
         Command::Versus(comparison) => versus::run(&comparison),
         Command::Scenario { name, count } => scenario::run(&name, count),
     }

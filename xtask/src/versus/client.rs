@@ -50,8 +50,6 @@ pub struct Client {
     received: Vec<u8>,
     /// The backend, if it said who it is.
     pub pid: i32,
-    /// The secret of a cancel request.
-    pub secret: Vec<u8>,
     /// Errors and notices so far.
     pub told: Vec<Told>,
 }
@@ -82,7 +80,7 @@ impl Client {
     }
 
     fn over(stream: Box<dyn Stream>) -> Self {
-        Self { stream, received: Vec::new(), pid: 0, secret: Vec::new(), told: Vec::new() }
+        Self { stream, received: Vec::new(), pid: 0, told: Vec::new() }
     }
 
     /// A session of the superuser.
@@ -128,14 +126,6 @@ impl Client {
         Ok(self.stream.write_all(&message)?)
     }
 
-    /// Asks for the cancellation of what another session does; the server closes the connection.
-    pub fn cancel(mut self, pid: i32, secret: &[u8]) -> Result<()> {
-        let mut packet = Vec::new();
-        FrontendEncoder::new(&mut packet).cancel_request(pid, secret);
-        self.stream.write_all(&packet)?;
-        self.wait().map(drop)
-    }
-
     /// Reads until the server is ready or has closed the connection.
     pub fn wait(&mut self) -> Result<Came> {
         loop {
@@ -173,10 +163,7 @@ impl Client {
                 let told = Told::new(&fields);
                 self.told.push(told);
             }
-            Some(BackendMessage::BackendKeyData { pid, secret }) => {
-                let secret = secret.to_vec();
-                (self.pid, self.secret) = (pid, secret);
-            }
+            Some(BackendMessage::BackendKeyData { pid, .. }) => self.pid = pid,
             _ => {}
         }
         Ok(())

@@ -41,7 +41,8 @@ struct Samples {
 /// Measures and prints.
 pub fn run(seconds: u64, rounds: usize) -> Result<()> {
     let bench = start(seconds)?;
-    let mut samples = Samples { connections: vec![Default::default(); bench.servers.len()], ..Default::default() };
+    let mut samples =
+        Samples { connections: vec![Default::default(); bench.servers.len()], ..Default::default() };
     for round in 1..=rounds {
         eprintln!("versus: round {round} of {rounds}");
         bench.measure(&mut samples)?;
@@ -160,7 +161,10 @@ fn print_targets(ratios: &[[f64; 2]], kb: f64) {
     for (variant, least) in LEAST_RATIO.into_iter().enumerate() {
         for (i, clients) in CLIENTS.into_iter().enumerate() {
             let (name, ratio) = (VARIANTS[variant].0, ratios[variant][i]);
-            println!("{:<8}{ratio:.2} of {least} x connections, {clients} clients, {name}", verdict(ratio >= least));
+            println!(
+                "{:<8}{ratio:.2} of {least} x connections, {clients} clients, {name}",
+                verdict(ratio >= least)
+            );
         }
     }
     println!("{:<8}{kb:.0} of at most {MOST_KB} kB PSS per idle session", verdict(kb <= MOST_KB));

@@ -171,7 +171,8 @@ fn postgres_from_script() -> Result<PathBuf> {
     let script = workspace::root().join("../shared/tools/postgres18");
     let beside_main = main_worktree().map(|root| root.join("../shared/tools/postgres18"));
     let script = [Some(script), beside_main].into_iter().flatten().find(|path| path.exists());
-    let script = script.context("set TUSKD_POSTGRES_BIN to the folder with PostgreSQL 18's initdb and postgres")?;
+    let script =
+        script.context("set TUSKD_POSTGRES_BIN to the folder with PostgreSQL 18's initdb and postgres")?;
     let output = Command::new(&script).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{} failed ({})", script.display(), output.status);
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
@@ -223,11 +224,23 @@ impl Server {
     }
 
     /// A second start beside this one: its exit code and what it said.
-    pub fn start_beside(&self, workplace: &Workplace) -> Result<(Option<i32>, String)> {
-        let mut command = self.programs.run(workplace);
-        let port = free_port()?;
-        let output = command.arg("-D").arg(&self.data_dir).args(["-p", &port.to_string(), "-k"]);
-        let output = output.arg(&self.socket_dir).args(["-c", "listen_addresses="]).output()?;
+    pub fn start_beside(&self, workplace: &Workplace, settings: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut command = Command::new("timeout");
+        command.arg(PATIENCE.as_secs().to_string());
+        let run = self.programs.run(workplace);
+        command.arg(run.get_program()).args(run.get_args());
+        if let Some((uid, gid)) = workplace.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+            .arg("-D")
+            .arg(&self.data_dir)
+            .args(["-p", &free_port()?.to_string(), "-k"])
+            .arg(&self.socket_dir);
+        for setting in ["listen_addresses="].iter().chain(settings) {
+            command.args(["-c", setting]);
+        }
+        let output = command.output()?;
         Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
@@ -241,9 +254,12 @@ impl Server {
         self.socket_dir.join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// All it has logged.
+    /// All it has logged, to stderr and by its logger.
     pub fn log_text(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let written = fs::read_dir(self.data_dir.join("log")).into_iter().flatten().flatten();
+        let files = std::iter::once(self.log.clone()).chain(written.map(|entry| entry.path()));
+        let texts = files.map(|file| fs::read(file).unwrap_or_default());
+        texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect()
     }
 
     /// Waits until the log has a text.
