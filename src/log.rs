@@ -2,7 +2,7 @@
 //!
 //! A process holds one [`Log`] and hands it down; whoever handles a report calls [`Log::emit`] with it and with a
 //! [`LogContext`] that says who speaks. Without a logger process the text goes to stderr, a whole message in one write.
-//! With one it goes down its pipe in chunks that cannot be torn ([`chunk`]), and the logger's [`Collector`] puts the
+//! With one it goes down its pipe in chunks that cannot be torn (`chunk`), and the logger's [`Collector`] puts the
 //! chunks of each process together again and writes the files.
 //!
 //! Nothing here knows where settings come from: callers fill a [`LogConfig`].

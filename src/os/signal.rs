@@ -146,14 +146,13 @@ pub fn preserving_errno<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Has `signal` end the process at once with exit code 2, as PostgreSQL's processes leave on SIGQUIT: no destructor, no
-/// handler of exits, nothing written.
-pub fn exit_on(signal: Signal) -> io::Result<()> {
-    extern "C" fn leave(_signal: c_int) {
-        super::process::exit_now(2)
+/// Has `signal` end the process at once with this exit code: no destructor, no handler of exits, nothing written.
+pub fn exit_on<const CODE: i32>(signal: Signal) -> io::Result<()> {
+    extern "C" fn leave<const CODE: i32>(_signal: c_int) {
+        super::process::exit_now(CODE)
     }
     // SAFETY: `_exit` is async-signal-safe.
-    unsafe { install_handler(signal, leave) }
+    unsafe { install_handler(signal, leave::<CODE>) }
 }
 
 /// For a handler: sends a message without waiting if at most `most_queued` bytes wait in the socket's queue. Nothing is

@@ -349,19 +349,22 @@ impl<'s> Incarnation<'s> {
     }
 
     fn on_crash(&mut self, slot: SlotIndex, kind: Kind, pid: i32, status: ExitStatus) {
-        self.log_end(slot, kind, pid, status);
+        let is_known = matches!(
+            self.state,
+            State::Stopping {
+                why: Why::Immediate | Why::Crash | Why::CrashWhileStopping | Why::StartupFailed,
+                ..
+            }
+        );
+        // Whoever leaves because of a crash, or an immediate stop, is no news; PostgreSQL tells of the archiver all the same.
+        if !is_known || kind == Kind::Archiver {
+            self.log_end(slot, kind, pid, status);
+        }
         match kind.info().on_crash {
             // `maintain` starts it again.
             OnCrash::RestartAlone | OnCrash::Nothing => {}
             OnCrash::EndServer => self.happen(Event::StartupFailed),
             OnCrash::CrashRestart => {
-                let is_known = matches!(
-                    self.state,
-                    State::Stopping {
-                        why: Why::Immediate | Why::Crash | Why::CrashWhileStopping | Why::StartupFailed,
-                        ..
-                    }
-                );
                 if !is_known {
                     self.log(&Report::log("terminating any other active server processes"));
                 }

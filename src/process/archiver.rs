@@ -6,9 +6,12 @@
 
 use super::context::{NextWait, ProcessContext};
 use crate::ipc::{Interrupts, WaitEvent};
+use crate::os::signal::{self, Signal};
 
 /// Its life.
 pub fn main(ctx: ProcessContext<'_>) -> ! {
+    // The source documents know it by the exit code 1 in a crash restart.
+    let _ = signal::exit_on::<1>(Signal::QUIT);
     ctx.run(WaitEvent::ARCHIVER_MAIN, Interrupts::NONE, |_, wake| {
         if wake.interrupts.contains(Interrupts::LEAVE) {
             return NextWait::Exit(0);

@@ -7,6 +7,14 @@ use crate::report::SqlState;
 
 type Checked = Result<(), Refusal>;
 
+/// A cluster's name stands in process titles: what is not printable ASCII becomes question marks.
+pub(in crate::config) fn title_ascii(value: &mut Value, _: &Settings) -> Checked {
+    let clean: String =
+        text(value).bytes().map(|b| if matches!(b, 0x20..=0x7e) { char::from(b) } else { '?' }).collect();
+    *value = Value::Text(clean.into());
+    Ok(())
+}
+
 /// Names that reach logs and process titles: other bytes than printable ASCII become `\x…`.
 pub(in crate::config) fn printable_ascii(value: &mut Value, _: &Settings) -> Checked {
     let old = text(value);

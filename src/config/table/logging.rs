@@ -10,7 +10,7 @@ use crate::config::units::Unit;
 settings! {
     file logging;
     section "Reporting and Logging / Process Title" {
-        CLUSTER_NAME: str = text("cluster_name", "").postmaster().check(checks::printable_ascii),
+        CLUSTER_NAME: str = text("cluster_name", "").postmaster().check(checks::title_ascii),
             "Sets the name of the cluster, which is included in the process title.";
         UPDATE_PROCESS_TITLE: bool = switch("update_process_title", true).superuser(),
             "Updates the process title to show the active SQL command.",

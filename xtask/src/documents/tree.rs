@@ -104,7 +104,9 @@ pub fn cluster_name(stage: &Stage) -> Result<()> {
     let client = Client::of(&server)?;
     let shown = session_title(&server, &client)?;
     ensure!(shown.starts_with("postgres: cluster1: postgres postgres [local]"), "{shown:?}");
-    let without = server.children().into_iter().find(|(_, title)| !title.starts_with("postgres: cluster1: "));
+    // A child that was just forked still has its parent's.
+    let own = |title: &str| title.starts_with("postgres: ") && !title.starts_with("postgres: cluster1: ");
+    let without = server.children().into_iter().find(|(_, title)| own(title));
     ensure!(without.is_none(), "{without:?}");
     Ok(())
 }
