@@ -146,16 +146,6 @@ pub fn preserving_errno<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Has `signal` end the process at once with exit code 2, as PostgreSQL's processes leave on SIGQUIT: no destructor, no
-/// handler of exits, nothing written.
-pub fn exit_on(signal: Signal) -> io::Result<()> {
-    extern "C" fn leave(_signal: c_int) {
-        super::process::exit_now(2)
-    }
-    // SAFETY: `_exit` is async-signal-safe.
-    unsafe { install_handler(signal, leave) }
-}
-
 /// For a handler: sends a message without waiting if at most `most_queued` bytes wait in the socket's queue. Nothing is
 /// told about the outcome, and errno is not kept: it is for a handler that ends the process.
 pub fn send_in_handler(socket: c_int, message: &[u8], most_queued: usize) {

@@ -105,11 +105,9 @@ impl<'s> Connection<'s> {
             self.last_words.sent(end.unsent == 0);
             match end.received {
                 Some(0) => return Ok(Got::Eof),
-                Some(_) => {
-                    if self.take_received()? {
-                        return Ok(Got::Bytes);
-                    }
-                }
+                Some(_) if self.take_received()? => return Ok(Got::Bytes),
+                // All of it was TLS's own.
+                Some(_) => {}
                 None if end.latch_set => {
                     me.latch().reset();
                     return Ok(Got::Latch);
