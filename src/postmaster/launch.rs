@@ -135,7 +135,7 @@ impl Incarnation<'_> {
         });
     }
 
-    /// Clients wait on a listening socket that no spare polls, or a spare died that may have been woken for one.
+    /// Clients wait on a listening socket that no spare polls.
     pub(super) fn on_connection(&mut self, index: usize) {
         while self.table.free() > SLOTS_FOR_AUXILIARIES {
             let socket = {
@@ -150,12 +150,6 @@ impl Incarnation<'_> {
                 return;
             }
         }
-    }
-
-    /// Takes in whoever waits on any of the listening sockets.
-    pub(super) fn poll_listeners_once(&mut self) {
-        let count = self.server.listeners.borrow().len();
-        (0..count).for_each(|index| self.on_connection(index));
     }
 
     /// Forks a child. A failure is logged, and tried again when something happens next.

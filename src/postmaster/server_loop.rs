@@ -314,7 +314,8 @@ impl<'s> Incarnation<'s> {
         } else if is_orderly(kind, status) {
             if kind == Kind::SpareBackend && self.state.accepts_connections() {
                 // It may have been the one that a waiting client woke.
-                self.poll_listeners_once();
+                let count = self.server.listeners.borrow().len();
+                (0..count).for_each(|index| self.on_connection(index));
             }
             if !status.is_success() && kind != Kind::Backend && kind != Kind::SpareBackend {
                 self.log_end(slot, kind, pid, status);

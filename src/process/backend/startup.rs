@@ -75,6 +75,8 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     let timeout = Duration::from_millis(ctx.settings.millis(config::AUTHENTICATION_TIMEOUT) as u64);
     let deadline = Monotonic::now().saturating_add(timeout);
     let peer = peer_of(connection.socket());
+    ctx.title.set_fixed(&peer.shown());
+    ctx.title.set_activity("initializing");
     let now_us = jiff::Timestamp::now().as_microsecond() as u64;
     let (address, port) = match &peer {
         Peer::Unix { .. } => (String::new(), 0),
@@ -116,7 +118,11 @@ fn peer_words(peer: &Peer) -> String {
 fn peer_of(socket: BorrowedFd<'_>) -> Peer {
     let name = rustix::net::getpeername(socket).ok().flatten();
     match name.and_then(|any| std::net::SocketAddr::try_from(any).ok()) {
-        Some(address) => Peer::Tcp { address: address.ip().to_canonical(), port: address.port() },
+        Some(address) => {
+            // An answer goes out when it is there; without this it might wait for the acknowledgement of the one before.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
+            Peer::Tcp { address: address.ip().to_canonical(), port: address.port() }
+        }
         None => {
             let credentials = rustix::net::sockopt::socket_peercred(socket.as_fd()).ok();
             Peer::Unix { uid: credentials.map(|c| c.uid.as_raw()) }

@@ -112,15 +112,24 @@ fn without_spares_the_postmaster_forks() {
 fn a_burst_makes_more_spares() {
     let server = TestServer::start("min_spare_backends = 2\nmax_spare_backends = 6\n");
     wait_for("two spares", || spares(&server) == 2);
-    let mut most = 0;
-    for _ in 0..20 {
-        let clients: Vec<Client> = (0..20).map(|_| Client::unix(&server)).collect();
-        wait_for("spares", || spares(&server) >= 2);
-        most = most.max(spares(&server));
+    let started = Instant::now();
+    while spares(&server) <= 2 {
+        let clients: Vec<Client> = (0..40).map(|_| Client::unix(&server)).collect();
+        wait_for("all clients' processes", || {
+            server.children().iter().filter(|(_, title)| title.ends_with("[local] initializing")).count()
+                == 40
+        });
         drop(clients);
+        wait_for("their end", || !server.children().iter().any(|(_, title)| title.contains("[local]")));
+        assert!(started.elapsed() < Duration::from_secs(20), "no burst makes more spares");
     }
-    assert!((3..=6).contains(&most), "{most}");
+    let calm = Instant::now();
+    assert!(spares(&server) <= 6, "{:?}", server.children());
     wait_for("calm", || spares(&server) == 2);
+    assert!(calm.elapsed() > Duration::from_secs(5), "spares leave long after the burst");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(spares(&server), 2);
+    assert!(!server.log().contains("reinitializing"), "{}", server.log());
 }
 
 fn a_killed_spare_is_a_crash_restart() {
