@@ -12,9 +12,9 @@ pub mod title;
 
 mod archiver;
 mod autovacuum;
+mod backend;
 mod background_worker;
 mod background_writer;
-mod backend;
 mod checkpointer;
 mod connection;
 mod spare;

@@ -141,8 +141,10 @@ impl<'s> Incarnation<'s> {
         let gone = |steps: &[Stops]| self.children.all_gone(steps);
         let is_hard = !matches!(why, Why::Smart | Why::Fast);
         match waiting_for {
-            WaitingFor::Backends if is_hard => gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
-                .then_some(Event::BackendsGone),
+            WaitingFor::Backends if is_hard => {
+                gone(&[Stops::WithBackends, Stops::Archival, Stops::Checkpointer])
+                    .then_some(Event::BackendsGone)
+            }
             WaitingFor::Backends => gone(&[Stops::WithBackends]).then_some(Event::BackendsGone),
             // Told by the checkpointer; one that is not there cannot tell.
             WaitingFor::ShutdownCheckpoint => {
@@ -362,7 +364,11 @@ fn is_orderly(kind: Kind, status: ExitStatus) -> bool {
         ExitStatus::Exited(0) => true,
         ExitStatus::Exited(1) => matches!(
             kind,
-            Kind::Backend | Kind::SpareBackend | Kind::DeadEnd | Kind::AutovacuumWorker | Kind::BackgroundWorker
+            Kind::Backend
+                | Kind::SpareBackend
+                | Kind::DeadEnd
+                | Kind::AutovacuumWorker
+                | Kind::BackgroundWorker
         ),
         ExitStatus::Exited(_) | ExitStatus::Signaled { .. } => false,
     }

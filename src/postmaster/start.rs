@@ -303,7 +303,8 @@ impl Postmaster {
             "off" => HugePages::Off,
             _ => HugePages::Try,
         };
-        let page_size = Some(self.settings.get(config::HUGE_PAGE_SIZE) as u64 * 1024).filter(|size| *size > 0);
+        let page_size =
+            Some(self.settings.get(config::HUGE_PAGE_SIZE) as u64 * 1024).filter(|size| *size > 0);
         let made = Plan::new(&specs).and_then(|plan| Segment::create(&plan, huge_pages, page_size));
         let segment = made.map_err(|e| Report::fatal(SqlState::OUT_OF_MEMORY, e.to_string()))?;
         if let Some(file) = &mut self.pid_file {

@@ -292,9 +292,7 @@ const fn from_recovery(event: Event) -> (State, &'static [Action]) {
 const fn from_hot_standby(draining: bool, event: Event) -> (State, &'static [Action]) {
     use Event as E;
     match event {
-        E::StartupDone => {
-            (State::Run { draining }, &[Action::LaunchAuxiliaries, Action::AnnounceReady])
-        }
+        E::StartupDone => (State::Run { draining }, &[Action::LaunchAuxiliaries, Action::AnnounceReady]),
         E::StartupFailed => (stopping(Why::StartupFailed, WaitingFor::Backends), &[Action::QuitAll]),
         E::SmartRequest => match draining {
             true => (State::HotStandby { draining }, NOTHING),
@@ -410,9 +408,7 @@ const fn from_hard_stop(why: Why, at: WaitingFor, event: Event) -> (State, &'sta
             }
         },
         (_, E::ImmediateRequest) => match why {
-            Why::Crash | Why::CrashWhileStopping => {
-                (stopping(Why::Immediate, at), &[Action::AnnounceStop])
-            }
+            Why::Crash | Why::CrashWhileStopping => (stopping(Why::Immediate, at), &[Action::AnnounceStop]),
             Why::Smart | Why::Fast | Why::Immediate | Why::StartupFailed => (stopping(why, at), NOTHING),
         },
         (W::DeadEnd, E::BackendsGone)

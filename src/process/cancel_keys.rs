@@ -73,11 +73,8 @@ mod tests {
 
     #[test]
     fn only_the_whole_key_matches() {
-        let records = [CancelKeyRecord {
-            len: AtomicU64::new(0),
-            bytes: Default::default(),
-            reserved: [0; 24],
-        }];
+        let records =
+            [CancelKeyRecord { len: AtomicU64::new(0), bytes: Default::default(), reserved: [0; 24] }];
         let (keys, slot) = (CancelKeys::new(&records), SlotIndex::new(0).unwrap());
         assert!(!keys.matches(slot, b""));
         let key: Vec<u8> = (0..32).collect();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::context::{NextWait, ProcessContext};
 use super::server::signals;
 use crate::ipc::{Interrupts, WaitEvent};
+use crate::report::Report;
 use crate::sync::Monotonic;
 
 /// How often it looks whether a checkpoint is due when nobody asks.
@@ -20,6 +21,7 @@ pub fn main(ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, |ctx, wake| {
         if wake.interrupts.contains(Interrupts::CANCEL) {
+            ctx.log(&Report::log("shutting down"));
             ctx.server.signal_postmaster(signals::CHECKPOINT_WRITTEN);
         }
         if wake.interrupts.contains(Interrupts::LEAVE) {

@@ -4,14 +4,8 @@ use std::fmt::Write as _;
 
 use super::*;
 
-const WHYS: [Why; 6] = [
-    Why::Smart,
-    Why::Fast,
-    Why::Immediate,
-    Why::Crash,
-    Why::CrashWhileStopping,
-    Why::StartupFailed,
-];
+const WHYS: [Why; 6] =
+    [Why::Smart, Why::Fast, Why::Immediate, Why::Crash, Why::CrashWhileStopping, Why::StartupFailed];
 
 const EVENTS: [Event; 16] = [
     Event::Begin,
@@ -88,7 +82,10 @@ fn a_checkpoint_is_asked_for_only_where_shared_memory_is_trusted() {
         for event in EVENTS {
             let (to, actions) = next(from, event);
             if actions.contains(&Action::RequestShutdownCheckpoint) {
-                assert!(matches!(to, State::Stopping { why: Why::Smart | Why::Fast, .. }), "{from:?} {event:?}");
+                assert!(
+                    matches!(to, State::Stopping { why: Why::Smart | Why::Fast, .. }),
+                    "{from:?} {event:?}"
+                );
             }
         }
     }

@@ -103,8 +103,8 @@ impl Session<'_, '_> {
 
     fn wait_for_client(&mut self) -> Result<(), Over> {
         let timeout = self.ctx.settings.millis(config::IDLE_SESSION_TIMEOUT);
-        let deadline = (timeout > 0)
-            .then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
+        let deadline =
+            (timeout > 0).then(|| Monotonic::now().saturating_add(Duration::from_millis(timeout as u64)));
         loop {
             match self.connection.exchange(self.ctx.me, deadline, WaitEvent::CLIENT_READ)? {
                 Got::Bytes => return Ok(()),
