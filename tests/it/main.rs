@@ -25,7 +25,6 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[3],
     ipc::TESTS[4],
     server::TESTS[0],
-
     control::TESTS,
 ];
 

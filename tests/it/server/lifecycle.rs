@@ -112,7 +112,11 @@ fn without_restart_after_crash_the_server_ends() {
     let victim = server.wait_for_child("checkpointer");
     kill_process(Pid::from_raw(victim).unwrap(), Signal::KILL).expect("it lives");
     assert_eq!(server.wait(), Some(1));
-    assert!(server.log().contains("shutting down because \"restart_after_crash\" is off"), "{}", server.log());
+    assert!(
+        server.log().contains("shutting down because \"restart_after_crash\" is off"),
+        "{}",
+        server.log()
+    );
 }
 
 /// A stopped process does not hear SIGQUIT.
