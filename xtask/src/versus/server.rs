@@ -304,9 +304,12 @@ impl Server {
         pids.map(|pid: i32| (pid, title(pid))).collect()
     }
 
-    /// The first child whose title has this in it.
+    /// The first child whose title has this in it. A child just forked still shows the postmaster's command line.
     pub fn child(&self, title: &str) -> Option<i32> {
-        self.children().into_iter().find(|(_, shown)| shown.contains(title)).map(|(pid, _)| pid)
+        self.children()
+            .into_iter()
+            .find(|(_, shown)| shown.starts_with("postgres: ") && shown.contains(title))
+            .map(|(pid, _)| pid)
     }
 
     /// Every process that holds the data directory's lock, children of a dead postmaster too.
