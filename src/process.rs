@@ -1,5 +1,6 @@
 //! What runs in each of the postmaster's children: one list of kinds, one context, one file per kind.
 
+pub mod access;
 pub mod activity;
 pub mod cancel_keys;
 pub mod connections;

@@ -195,7 +195,7 @@ impl Incarnation<'_> {
     ) -> ! {
         // Its siblings' descriptors are not its business, and would keep their pipes open.
         self.children = Children::new(0);
-        let (title, settings, log, tls) = self.postmaster.leave_to_child(kind);
+        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
         let _ = process::set_comm("postgres");
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
@@ -215,7 +215,7 @@ impl Incarnation<'_> {
             settings,
             log,
             lifeline: Some(lifeline),
-            tls,
+            access,
             title,
             started,
             lines: Default::default(),

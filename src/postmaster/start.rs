@@ -24,14 +24,14 @@ use crate::os::process;
 use crate::os::proctitle::ProcessTitle;
 use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
+use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
 use crate::process::server::{Listener, Server};
-use crate::process::settings::{log_config, tls_config};
+use crate::process::settings::log_config;
 use crate::process::title::{CAPACITY, Title};
-use crate::protocol::tls::TlsConfig;
 use crate::report::{self, Report, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
@@ -61,7 +61,7 @@ pub struct Postmaster {
     pid_file: Option<PidFileGuard>,
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
-    tls: Option<TlsConfig>,
+    access: Access,
     notifier: Notifier,
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
@@ -129,7 +129,6 @@ fn start_with(
         let _ = signal::ignore(ignored);
     }
     let log = Log::new(log_config(&settings), Output::Stderr);
-    let tls = tls_config(&settings)?;
     let mut postmaster = Postmaster {
         settings,
         epoll,
@@ -140,7 +139,7 @@ fn start_with(
         pid_file: Some(pid_file),
         title: Some(title),
         watches_listeners: false,
-        tls,
+        access: Access::default(),
         notifier: Notifier::from_env().unwrap_or_else(|_| Notifier::silent()),
         next_watchdog: None,
         logger: None,
@@ -152,6 +151,8 @@ fn start_with(
     if was_left {
         postmaster.log(&Report::log("another server might be running; trying to start server anyway"));
     }
+    let access = Access::load(&postmaster.settings, |note| postmaster.log(note))?;
+    postmaster.access = access;
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
@@ -240,20 +241,14 @@ impl Postmaster {
         let notes = self.settings.reload(Reader::Postmaster);
         notes.iter().for_each(|note| self.log(note));
         self.log.reload(log_config(&self.settings));
-        match tls_config(&self.settings) {
-            Ok(tls) => self.tls = tls,
-            Err(mut report) => {
-                report.severity = Severity::Log;
-                self.log(&report);
-                self.log(&Report::log("SSL configuration was not reloaded"));
-            }
-        }
+        let notes = self.access.reload(&self.settings);
+        notes.iter().for_each(|note| self.log(note));
         self.signal_logger(Signal::HUP);
         let _ = self.notifier.ready();
     }
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
-    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Option<TlsConfig>) {
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
         let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
@@ -262,7 +257,7 @@ impl Postmaster {
         let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
         self.log_pipe = None;
         self.logger = None;
-        (title, self.settings.clone(), log, self.tls.clone())
+        (title, self.settings.clone(), log, self.access.clone())
     }
 
     fn listen(

@@ -10,9 +10,10 @@ use std::os::fd::AsFd;
 use jiff::Timestamp;
 use shmem_layout::{Phase, ProcessId};
 
+use super::access::Access;
 use super::kinds::Kind;
 use super::server::Server;
-use super::settings::{log_config, tls_config};
+use super::settings::log_config;
 use super::title::Title;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
@@ -20,7 +21,6 @@ use crate::ipc::last_words::LastWords;
 use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
 use crate::log::{LineNumbers, Log, LogContext};
 use crate::os::process;
-use crate::protocol::tls::TlsConfig;
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering};
 
@@ -62,8 +62,8 @@ pub struct ProcessContext<'s> {
     pub log: Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
-    /// What TLS sessions begin with, if `ssl` is on.
-    pub tls: Option<TlsConfig>,
+    /// Who may come in.
+    pub access: Access,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.
@@ -109,10 +109,8 @@ impl<'s> ProcessContext<'s> {
     pub fn reload(&mut self) {
         let _ = self.settings.reload(Reader::Child);
         self.log.reload(log_config(&self.settings));
-        // A file that is wrong now leaves what was; the postmaster has said so.
-        if let Ok(tls) = tls_config(&self.settings) {
-            self.tls = tls;
-        }
+        // What is wrong now stays as it was; the postmaster has said so.
+        let _ = self.access.reload(&self.settings);
     }
 
     /// Something without which this process cannot work.

@@ -17,7 +17,7 @@ use crate::auth::authenticator::{
 };
 use crate::auth::databases;
 use crate::auth::roles::Role;
-use crate::auth::{hba, ident, login, password::PasswordSettings, roles::RolesFile, system::SystemFiles};
+use crate::auth::{login, password::PasswordSettings, roles::RolesFile, system::SystemFiles};
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::protocol::cancel_key::CancelKey;
@@ -207,7 +207,7 @@ fn startup_packet(
                 return Err(Over::Quiet);
             }
             StartupPacket::Ssl => {
-                let config = ctx.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. }));
+                let config = ctx.access.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. }));
                 connection.out.push(if config.is_some() { b'S' } else { b'N' });
                 decoder.ssl_answered(config.is_some(), &connection.received).map_err(Over::Told)?;
                 if let Some(config) = config {
@@ -220,7 +220,7 @@ fn startup_packet(
                 decoder.gss_refused(&connection.received).map_err(Over::Told)?;
             }
             StartupPacket::DirectTls => {
-                let Some(config) = ctx.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. })) else {
+                let Some(config) = ctx.access.tls.clone().filter(|_| matches!(peer, Peer::Tcp { .. })) else {
                     return Err(Over::Quiet);
                 };
                 decoder.direct_tls_accepted();
@@ -299,16 +299,11 @@ fn authenticate(
 ) -> Result<(Identity, Role), Over> {
     let told = |report: Box<Report>| Over::Told(report);
     let roles = RolesFile::read(&ctx.server.data_dir).map_err(told)?;
-    let hba_path = ctx.settings.get(config::HBA_FILE).to_string();
-    let loaded = hba::load(hba_path.as_ref(), ctx.tls.is_some());
-    let Some(hba) = loaded.contents else {
-        return Err(told(hba::could_not_load(hba_path.as_ref())));
-    };
-    let ident = ident::load(ctx.settings.get(config::IDENT_FILE).as_ref()).contents.unwrap_or_default();
+    let access = ctx.access.clone();
     let system = SystemFiles::default();
     let rules = Rules {
-        hba: &hba,
-        ident: &ident,
+        hba: &access.hba,
+        ident: &access.ident,
         roles: &roles,
         system: &system,
         passwords: PasswordSettings::default(),

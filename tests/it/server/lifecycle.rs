@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = tests![
     the_logger_outlives_everybody,
     a_killed_logger_loses_nothing,
     systemd_is_told,
+    a_bad_pg_hba_conf_ends_a_start_and_not_a_reload,
 ];
 
 fn the_tree_has_its_titles() {
@@ -279,4 +280,28 @@ fn systemd_is_told() {
     hear("STOPPING=1");
     assert_eq!(server.wait(), Some(0));
     std::fs::remove_file(&path).expect("ours");
+}
+
+/// At first each session read the file for itself, so that a bad one let the server start and refused everybody.
+fn a_bad_pg_hba_conf_ends_a_start_and_not_a_reload() {
+    let mut server = TestServer::init("");
+    let hba = server.dir.join("pg_hba.conf");
+    let good = std::fs::read_to_string(&hba).expect("init wrote it");
+    std::fs::write(&hba, "local all all nonsense\n").expect("writable");
+    server.launch();
+    assert_eq!(server.wait(), Some(1));
+    let log = server.log();
+    assert!(log.contains("invalid authentication method \"nonsense\""), "{log}");
+    assert!(log.contains(&format!("FATAL:  could not load {}", hba.display())), "{log}");
+    std::fs::write(&hba, good).expect("writable");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    std::fs::write(&hba, "local all all nonsense\n").expect("writable");
+    server.signal(Signal::HUP);
+    server.wait_for_log("pg_hba.conf was not reloaded", 1);
+    let psql = std::process::Command::new("psql")
+        .args(["-h", "/tmp", "-p", &server.port.to_string(), "-d", "postgres", "-c", ";"])
+        .output()
+        .expect("psql is there");
+    assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
 }
