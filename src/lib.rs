@@ -21,6 +21,10 @@ pub mod shmem;
 // Waiting, waking, and cleaning up after a death.
 pub mod ipc;
 
+// Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
+#[cfg(not(model))]
+pub mod sql;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;
