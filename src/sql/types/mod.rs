@@ -57,6 +57,13 @@ pub struct TypeInfo {
 }
 
 impl Type {
+    /// `integer[]`.
+    pub const INT4_ARRAY: Self = Self(1007);
+    /// `name[]`.
+    pub const NAME_ARRAY: Self = Self(1003);
+    /// `text[]`, which the views' columns need as a constant.
+    pub const TEXT_ARRAY: Self = Self(1009);
+
     /// The type of an OID, if there is one.
     pub fn from_oid(oid: u32) -> Option<Self> {
         let ty = Self(oid);
