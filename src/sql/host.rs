@@ -125,6 +125,8 @@ pub trait Host {
     /// The transaction begins or ends.
     fn transaction(&mut self, event: TransactionEvent);
 
+    /// A statement begins: its command's name, for titles, and its text, for `pg_stat_activity`.
+    fn statement_begins(&mut self, tag: &str, text: &str);
     /// The rows of a view, with its columns in their order.
     fn rows(&mut self, view: SystemView) -> Result<Vec<Row>>;
     /// Sends a notice or warning to the client, and to the log where its level says so.

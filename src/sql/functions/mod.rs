@@ -31,6 +31,7 @@ use crate::sql::analyze::expr::Expr;
 use crate::sql::execute::Context;
 use crate::sql::types::{Datum, Type};
 
+pub use settings::unrecognized;
 pub use strings_more::quote_ident;
 
 /// One call: the session around it, and the types that analysis decided on.
