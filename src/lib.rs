@@ -41,6 +41,10 @@ pub mod config;
 #[cfg(not(model))]
 pub mod auth;
 
+// Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
+#[cfg(not(model))]
+pub mod sql;
+
 // A demonstration, until there is a server to start.
 #[cfg(not(model))]
 pub mod demo;

@@ -1,0 +1,89 @@
+//! What names mean at a place of a query: the columns of its `FROM`.
+
+use crate::sql::types::Type;
+
+use super::expr::{AggregateCall, Expr, SetCallExpr};
+
+/// A column that can be named.
+#[derive(Clone, Debug)]
+pub struct ScopeColumn {
+    /// Index of its relation, none for the merged columns of `USING`.
+    pub relation: Option<usize>,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Its place in the row.
+    pub index: usize,
+    /// Whether only its relation's name reaches it, since `USING` merged it.
+    pub hidden: bool,
+    /// What it is, if it is merged from two columns.
+    pub merged: Option<Expr>,
+}
+
+/// The columns of a query's `FROM`, and what its expressions collect.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Names of the relations.
+    pub relations: Vec<String>,
+    /// Their columns, in the order of `*`.
+    pub columns: Vec<ScopeColumn>,
+    /// How many columns the row has.
+    pub width: usize,
+    /// Aggregates met so far.
+    pub aggregates: Vec<AggregateCall>,
+    /// Set-returning functions met so far.
+    pub set_calls: Vec<SetCallExpr>,
+}
+
+impl Scope {
+    /// Adds a relation's columns behind those that are there.
+    pub fn add(&mut self, alias: &str, columns: impl IntoIterator<Item = (String, Type)>) {
+        let relation = self.relations.len();
+        self.relations.push(alias.to_owned());
+        for (name, ty) in columns {
+            let index = self.width;
+            self.width += 1;
+            self.columns.push(ScopeColumn {
+                relation: Some(relation),
+                name,
+                ty,
+                index,
+                hidden: false,
+                merged: None,
+            });
+        }
+    }
+
+    /// The columns of a name, with or without a relation's.
+    pub fn find<'s>(
+        &'s self,
+        relation: Option<usize>,
+        name: &'s str,
+    ) -> impl Iterator<Item = &'s ScopeColumn> {
+        self.columns.iter().filter(move |column| {
+            column.name == name
+                && match relation {
+                    Some(relation) => column.relation == Some(relation),
+                    None => !column.hidden,
+                }
+        })
+    }
+
+    /// The relation of a name.
+    pub fn relation(&self, name: &str) -> Option<usize> {
+        self.relations.iter().position(|alias| alias == name)
+    }
+
+    /// `relation.column` of a place in the row, as messages name it.
+    pub fn name_of(&self, index: usize) -> String {
+        let column = self.columns.iter().find(|column| column.index == index && column.merged.is_none());
+        match column {
+            Some(column) => match column.relation.and_then(|relation| self.relations.get(relation)) {
+                Some(relation) => format!("{relation}.{}", column.name),
+                None => column.name.clone(),
+            },
+            None => "?column?".to_owned(),
+        }
+    }
+}

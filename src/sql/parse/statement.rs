@@ -1,0 +1,123 @@
+//! Statements as they are read.
+
+use sqlparser::ast;
+
+use crate::sql::host::{AlterSystem, Scope};
+
+/// A statement.
+#[derive(Debug)]
+pub enum Statement {
+    /// One that answers rows.
+    Query(Box<ast::Query>),
+    /// One that is not optimised.
+    Utility(Utility),
+}
+
+/// How a transaction is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// `transaction_isolation`.
+    pub isolation: Option<&'static str>,
+    /// `transaction_read_only`.
+    pub read_only: Option<bool>,
+    /// `transaction_deferrable`.
+    pub deferrable: Option<bool>,
+}
+
+/// What a `SET` sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetTarget {
+    /// A setting, to a value or its default.
+    Setting(String, Option<String>),
+    /// This transaction's characteristics.
+    Transaction(Modes),
+    /// Those of the transactions to come.
+    SessionCharacteristics(Modes),
+}
+
+/// A statement that is not optimised.
+#[derive(Debug)]
+pub enum Utility {
+    /// `SHOW`; none for `SHOW ALL`.
+    Show(Option<String>),
+    /// `SET`.
+    Set(Scope, SetTarget),
+    /// `RESET`; none for `RESET ALL`.
+    Reset(Option<String>),
+    /// `BEGIN` or, if the flag says so, `START TRANSACTION`, which have tags of their own.
+    Begin(Modes, bool),
+    /// `COMMIT`, and whether a new transaction follows.
+    Commit(bool),
+    /// `ROLLBACK`, and whether a new transaction follows.
+    Rollback(bool),
+    /// `SAVEPOINT`.
+    Savepoint(String),
+    /// `RELEASE`.
+    Release(String),
+    /// `ROLLBACK TO`.
+    RollbackTo(String),
+    /// `PREPARE`: name, parameter types as written, and the statement.
+    Prepare(String, Vec<ast::DataType>, Box<ast::Query>),
+    /// `EXECUTE`, with its arguments.
+    Execute(String, Vec<ast::Expr>),
+    /// `DEALLOCATE`; none for all.
+    Deallocate(Option<String>),
+    /// `DISCARD`, and its word.
+    Discard(&'static str),
+    /// `ALTER SYSTEM`.
+    AlterSystem(AlterSystem),
+    /// `EXPLAIN`.
+    Explain(ExplainOptions, Box<ast::Query>),
+    /// `CLOSE`; none for all.
+    Close(Option<String>),
+    /// `UNLISTEN`, which has nothing to undo.
+    Unlisten,
+    /// A table that is not there is to be read or written: its name and place.
+    MissingTable(String, Option<u32>),
+    /// Known to PostgreSQL and not there.
+    Refused(String),
+}
+
+/// What `EXPLAIN` is to show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// Run it, too.
+    pub analyze: bool,
+    /// With costs; on unless said otherwise.
+    pub costs: bool,
+    /// With output columns.
+    pub verbose: bool,
+}
+
+impl Utility {
+    /// Whether it may run in a transaction that failed.
+    pub fn ends_transaction(&self) -> bool {
+        matches!(self, Self::Commit(_) | Self::Rollback(_) | Self::RollbackTo(_))
+    }
+
+    /// Its command tag.
+    pub fn tag(&self) -> &str {
+        match self {
+            Self::Show(_) => "SHOW",
+            Self::Set(..) => "SET",
+            Self::Reset(_) => "RESET",
+            Self::Begin(_, false) => "BEGIN",
+            Self::Begin(_, true) => "START TRANSACTION",
+            Self::Commit(_) => "COMMIT",
+            Self::Rollback(_) | Self::RollbackTo(_) => "ROLLBACK",
+            Self::Savepoint(_) => "SAVEPOINT",
+            Self::Release(_) => "RELEASE",
+            Self::Prepare(..) => "PREPARE",
+            Self::Execute(..) => "EXECUTE",
+            Self::Deallocate(None) => "DEALLOCATE ALL",
+            Self::Deallocate(_) => "DEALLOCATE",
+            Self::Discard(what) => what,
+            Self::AlterSystem(_) => "ALTER SYSTEM",
+            Self::Explain(..) => "EXPLAIN",
+            Self::Close(None) => "CLOSE CURSOR ALL",
+            Self::Close(_) => "CLOSE CURSOR",
+            Self::Unlisten => "UNLISTEN",
+            Self::MissingTable(..) | Self::Refused(_) => "",
+        }
+    }
+}

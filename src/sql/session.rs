@@ -1,0 +1,210 @@
+//! A session: runs query strings, and the messages of the extended protocol, in their transactions.
+//!
+//! Nothing here knows of sockets. After an error of an extended message the caller skips messages up to the next Sync;
+//! after each simple query and each Sync it sends [`Session::status`].
+
+mod extended;
+mod prepared;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod utility;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::report::{Report, Result, SqlState};
+
+use super::analyze::{self, Environment};
+use super::execute::{self, BoxNode, Context, Times};
+use super::host::Host;
+use super::parse::{self, Parsed, Statement};
+use super::types::{Datum, Formats};
+pub use extended::{Bind, StatementDescription};
+use prepared::{Portal, Prepared, utility_of};
+pub use sink::{FieldInfo, ResultSink};
+use transaction::Transaction;
+
+/// What a session keeps between statements.
+#[derive(Default)]
+pub struct Session {
+    transaction: Transaction,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    formats: Arc<Formats>,
+    formats_version: Option<u64>,
+    statement_start: i64,
+}
+
+/// What a statement answers.
+enum Output {
+    /// Rows, and the first word of the tag behind them.
+    Rows { node: BoxNode, fields: Vec<FieldInfo>, params: Arc<[Datum]>, tag: &'static str },
+    /// A tag only.
+    Done(String),
+}
+
+fn already_prepared(name: &str) -> Box<Report> {
+    Report::error(
+        SqlState::DUPLICATE_PREPARED_STATEMENT,
+        format!("prepared statement \"{name}\" already exists"),
+    )
+}
+
+/// PostgreSQL's answer to anything but the end of a transaction that failed.
+fn in_failed_transaction() -> Box<Report> {
+    Report::error(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+impl Session {
+    /// A session without statements, outside a transaction.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The byte of ReadyForQuery: `I` outside a transaction block, `T` in one, `E` in one that failed.
+    pub fn status(&self) -> u8 {
+        self.transaction.status()
+    }
+
+    /// How values are printed as of the last statement.
+    pub fn formats(&self) -> &Arc<Formats> {
+        &self.formats
+    }
+
+    /// Runs a query string. On an error what ran before it in the same implicit block is rolled back.
+    pub fn simple_query(&mut self, host: &mut dyn Host, text: &str, sink: &mut dyn ResultSink) -> Result<()> {
+        self.arrive(host);
+        // A simple query ends whatever the unnamed statement and portal were.
+        self.statements.remove("");
+        self.portals.remove("");
+        let result = self.run_all(host, text, sink);
+        self.settle(host, result)
+    }
+
+    fn run_all(&mut self, host: &mut dyn Host, text: &str, sink: &mut dyn ResultSink) -> Result<()> {
+        let statements = parse::parse(text)?;
+        if statements.is_empty() {
+            return sink.empty();
+        }
+        let several = statements.len() > 1;
+        for parsed in &statements {
+            self.transaction.begin_if_needed(host, self.statement_start);
+            if several {
+                self.transaction.begin_implicit();
+            }
+            self.run_one(host, parsed, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what is to end with a message: the transaction outside a block, or, on an error, what it spoiled.
+    fn settle<T>(&mut self, host: &mut dyn Host, result: Result<T>) -> Result<T> {
+        let ended = match &result {
+            Ok(_) => self.transaction.finish(host),
+            Err(_) => self.transaction.fail(host),
+        };
+        if ended || result.is_err() {
+            self.drop_portals();
+        }
+        result
+    }
+
+    fn run_one(&mut self, host: &mut dyn Host, parsed: &Parsed, sink: &mut dyn ResultSink) -> Result<()> {
+        let utility = utility_of(parsed);
+        if self.transaction.has_failed() && !utility.is_some_and(|utility| utility.ends_transaction()) {
+            return Err(in_failed_transaction());
+        }
+        self.refresh_formats(host);
+        let tag = utility.map_or("SELECT", |utility| utility.tag());
+        host.statement_begins(tag, parsed.source.statement_text());
+        let output = match &parsed.statement {
+            Statement::Query(query) => {
+                let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
+                let (plan, fields) = prepared::planned(&analysed);
+                self.transaction.note_query();
+                Output::Rows { node: execute::start(&plan), fields, params: Arc::from([]), tag: "SELECT" }
+            }
+            Statement::Utility(_) => self.run_utility(host, parsed)?,
+        };
+        match output {
+            Output::Done(tag) => sink.complete(&tag),
+            Output::Rows { mut node, fields, params, tag } => {
+                sink.describe(&fields)?;
+                let mut ctx = self.context(host, params, parsed.source.text.clone());
+                let count = pump(&mut node, &mut ctx, &fields, sink, u64::MAX)?.0;
+                sink.complete(&row_tag(tag, count))
+            }
+        }
+    }
+
+    fn context<'h>(&self, host: &'h mut dyn Host, params: Arc<[Datum]>, query: Arc<str>) -> Context<'h> {
+        Context { params, query, ..Context::new(host, self.formats.clone(), self.times()) }
+    }
+
+    /// A message arrives: statements of it begin now.
+    fn arrive(&mut self, host: &mut dyn Host) {
+        self.statement_start = host.now();
+        self.refresh_formats(host);
+    }
+
+    fn refresh_formats(&mut self, host: &dyn Host) {
+        let version = host.settings_version();
+        if self.formats_version != Some(version) {
+            self.formats = Formats::read(|name| host.show(name).ok().flatten());
+            self.formats_version = Some(version);
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times { transaction: self.transaction.start, statement: self.statement_start }
+    }
+
+    fn environment(&self) -> Environment {
+        Environment { formats: self.formats.clone(), now: self.transaction.start }
+    }
+
+    fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
+        self.statements.get(name).cloned().ok_or_else(|| {
+            Report::error(
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+                match name {
+                    "" => "unnamed prepared statement does not exist".to_owned(),
+                    name => format!("prepared statement \"{name}\" does not exist"),
+                },
+            )
+        })
+    }
+
+    fn drop_portals(&mut self) {
+        self.portals.clear();
+    }
+}
+
+/// `SELECT 3`, but a bare `SHOW`.
+fn row_tag(tag: &str, count: u64) -> String {
+    if tag == "SELECT" { format!("SELECT {count}") } else { tag.to_owned() }
+}
+
+/// Sends rows until there are no more or `limit` were sent. How many, and whether there are no more.
+fn pump(
+    node: &mut BoxNode,
+    ctx: &mut Context<'_>,
+    fields: &[FieldInfo],
+    sink: &mut dyn ResultSink,
+    limit: u64,
+) -> Result<(u64, bool)> {
+    let mut count = 0;
+    while count < limit {
+        match node.next(ctx)? {
+            Some(row) => sink.row(&row, fields, &ctx.formats)?,
+            None => return Ok((count, true)),
+        }
+        count += 1;
+    }
+    Ok((count, false))
+}

@@ -1,0 +1,6 @@
+//! Sessions against a host that is none.
+
+mod extended;
+mod golden;
+mod mock;
+mod views;

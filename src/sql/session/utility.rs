@@ -1,0 +1,285 @@
+//! Statements that are no queries, run.
+
+use std::sync::Arc;
+
+use crate::report::{Report, ReportExt, Result, SqlState};
+use crate::sql::analyze;
+use crate::sql::analyze::expr::Expr;
+use crate::sql::execute::{self, Context};
+use crate::sql::functions::unrecognized;
+use crate::sql::host::{AlterSystem, Host, Scope};
+use crate::sql::parse::statement::{ExplainOptions, SetTarget};
+use crate::sql::parse::{Parsed, Utility};
+use crate::sql::plan::{self, Plan};
+use crate::sql::types::{Datum, Type, Wire};
+
+use super::prepared::{Prepared, PreparedKind, planned, utility_of};
+use super::sink::FieldInfo;
+use super::transaction::mode_settings;
+use super::{Output, Session};
+
+impl Session {
+    /// Runs a statement that is no query.
+    pub(super) fn run_utility(&mut self, host: &mut dyn Host, parsed: &Parsed) -> Result<Output> {
+        let Some(utility) = utility_of(parsed) else {
+            return Err(Report::error(SqlState::INTERNAL_ERROR, "a query is no utility statement"));
+        };
+        let tag = utility.tag();
+        match utility {
+            Utility::Show(name) => return show(host, name.as_deref()),
+            Utility::Execute(name, arguments) => return self.execute_prepared(host, parsed, name, arguments),
+            Utility::Explain(options, query) => return self.explain(host, parsed, *options, query),
+            Utility::Commit(chain) => {
+                let tag = self.transaction.commit(host, *chain, self.statement_start)?;
+                self.drop_portals();
+                return Ok(Output::Done(tag.to_owned()));
+            }
+            Utility::MissingTable(name, position) => {
+                let report =
+                    Report::error(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+                return Err(match position {
+                    Some(at) => report.at(*at),
+                    None => report,
+                });
+            }
+            Utility::Refused(what) => {
+                return Err(Report::not_supported(format!("{what} is not supported yet")));
+            }
+            Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
+                self.run_transaction_command(host, utility)?;
+            }
+            Utility::RollbackTo(name) => {
+                self.transaction.rollback_to(host, name)?;
+                self.drop_portals();
+            }
+            Utility::Set(scope, target) => self.run_set(host, *scope, target)?,
+            Utility::Reset(None) => host.reset_all()?,
+            Utility::Reset(Some(name)) => host.set(name, None, Scope::Session)?,
+            Utility::Prepare(name, types, query) => self.prepare(parsed, name, types, query)?,
+            Utility::Deallocate(None) => self.statements.clear(),
+            Utility::Deallocate(Some(name)) => {
+                self.statement(name)?;
+                self.statements.remove(name);
+            }
+            Utility::Discard(_) => self.discard(host, tag)?,
+            Utility::AlterSystem(change) => {
+                self.transaction.prevent_in_block("ALTER SYSTEM")?;
+                alter_system(host, change)?;
+            }
+            Utility::Close(None) => self.drop_portals(),
+            Utility::Close(Some(name)) => {
+                let message = format!("cursor \"{name}\" does not exist");
+                self.portals
+                    .remove(name)
+                    .ok_or_else(|| Report::error(SqlState::INVALID_CURSOR_NAME, message))?;
+            }
+            Utility::Unlisten => {}
+        }
+        Ok(Output::Done(tag.to_owned()))
+    }
+
+    fn run_transaction_command(&mut self, host: &mut dyn Host, utility: &Utility) -> Result<()> {
+        match utility {
+            Utility::Begin(modes, _) => self.transaction.begin(host, modes),
+            Utility::Savepoint(name) => self.transaction.savepoint(host, name),
+            Utility::Release(name) => self.transaction.release(host, name),
+            Utility::Rollback(chain) => {
+                self.transaction.rollback(host, *chain, self.statement_start)?;
+                self.drop_portals();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run_set(&mut self, host: &mut dyn Host, scope: Scope, target: &SetTarget) -> Result<()> {
+        match target {
+            SetTarget::Setting(name, value) => {
+                if scope == Scope::Local {
+                    self.transaction.warn_outside_block(host, "SET LOCAL");
+                }
+                host.set(name, value.as_deref(), scope)
+            }
+            SetTarget::Transaction(modes) => {
+                self.transaction.warn_outside_block(host, "SET TRANSACTION");
+                self.transaction.set_modes(host, modes)
+            }
+            SetTarget::SessionCharacteristics(modes) => mode_settings(modes).try_for_each(|(name, value)| {
+                host.set(&format!("default_transaction_{name}"), Some(value), Scope::Session)
+            }),
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        parsed: &Parsed,
+        name: &str,
+        types: &[sqlparser::ast::DataType],
+        query: &sqlparser::ast::Query,
+    ) -> Result<()> {
+        if self.statements.contains_key(name) {
+            return Err(super::already_prepared(name));
+        }
+        let environment = self.environment();
+        let types: Vec<Type> = types
+            .iter()
+            .map(|ty| analyze::data_type(ty, &parsed.source, &environment))
+            .collect::<Result<_>>()?;
+        let analysed = analyze::query(query, &parsed.source, &environment, &types, true)?;
+        let (plan, fields) = planned(&analysed);
+        let text = parsed.source.statement_text().into();
+        let prepared = Prepared { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params };
+        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        Ok(())
+    }
+
+    fn execute_prepared(
+        &mut self,
+        host: &mut dyn Host,
+        parsed: &Parsed,
+        name: &str,
+        arguments: &[sqlparser::ast::Expr],
+    ) -> Result<Output> {
+        let statement = self.statement(name)?;
+        if statement.params.len() != arguments.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            return Err(Report::error(SqlState::SYNTAX_ERROR, message).with_detail(format!(
+                "Expected {} parameters but got {}.",
+                statement.params.len(),
+                arguments.len()
+            )));
+        }
+        let environment = self.environment();
+        let mut values = Vec::new();
+        for (index, (argument, &ty)) in arguments.iter().zip(&statement.params).enumerate() {
+            let expr =
+                plan::plan_expr(&analyze::argument(argument, index, ty, &parsed.source, &environment)?);
+            values.push(self.value_of(host, &expr)?);
+        }
+        match &statement.kind {
+            PreparedKind::Query { plan, fields } => Ok(Output::Rows {
+                node: execute::start(plan),
+                fields: fields.clone(),
+                params: values.into(),
+                tag: "SELECT",
+            }),
+            PreparedKind::Utility(inner) if !matches!(utility_of(inner), Some(Utility::Execute(..))) => {
+                self.run_utility(host, inner)
+            }
+            PreparedKind::Utility(_) => {
+                Err(Report::not_supported("EXECUTE of an EXECUTE is not supported yet"))
+            }
+            PreparedKind::Empty => Ok(Output::Done(String::new())),
+        }
+    }
+
+    fn value_of(&self, host: &mut dyn Host, expr: &Expr) -> Result<Datum> {
+        let mut ctx = Context::new(host, self.formats.clone(), self.times());
+        execute::eval(expr, &[], &mut ctx)
+    }
+
+    fn explain(
+        &mut self,
+        host: &mut dyn Host,
+        parsed: &Parsed,
+        options: ExplainOptions,
+        query: &sqlparser::ast::Query,
+    ) -> Result<Output> {
+        let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
+        let (plan, _) = planned(&analysed);
+        let mut lines = plan::explain::lines(&plan, options);
+        if options.analyze {
+            let start = host.now();
+            let mut ctx = Context::new(host, self.formats.clone(), self.times());
+            let count = execute::collect(&plan, &mut ctx)?.len();
+            let millis = (host.now() - start) as f64 / 1000.0;
+            if let Some(first) = lines.first_mut() {
+                first.push_str(&format!(" (actual rows={count} loops=1)"));
+            }
+            lines.push(format!("Execution Time: {millis:.3} ms"));
+        }
+        let rows = lines.into_iter().map(|line| vec![line]).collect();
+        Ok(text_rows(&["QUERY PLAN"], rows, "EXPLAIN"))
+    }
+
+    fn discard(&mut self, host: &mut dyn Host, tag: &str) -> Result<()> {
+        if tag != "DISCARD ALL" {
+            return Ok(());
+        }
+        self.transaction.prevent_in_block(tag)?;
+        self.drop_portals();
+        host.set("session_authorization", None, Scope::Session)?;
+        host.reset_all()?;
+        self.statements.clear();
+        Ok(())
+    }
+}
+
+fn alter_system(host: &mut dyn Host, change: &AlterSystem) -> Result<()> {
+    if !host.facts().superuser {
+        return Err(match change {
+            AlterSystem::Set(name, _) | AlterSystem::Reset(name) => Report::error(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to set parameter \"{name}\""),
+            ),
+            AlterSystem::ResetAll => Report::error(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "permission denied to perform ALTER SYSTEM RESET ALL",
+            ),
+        });
+    }
+    host.alter_system(change.clone())
+}
+
+fn show(host: &mut dyn Host, name: Option<&str>) -> Result<Output> {
+    let Some(name) = name else {
+        let rows = host.settings().into_iter().map(|row| vec![row.name, row.setting, row.description]);
+        return Ok(text_rows(&["name", "setting", "description"], rows.collect(), "SHOW"));
+    };
+    let value = host.show(name)?.ok_or_else(|| unrecognized(name))?;
+    // The column is called as the setting is, whatever case it was asked for in.
+    let settings = host.settings();
+    let known = settings.iter().find(|row| row.name.eq_ignore_ascii_case(name));
+    let column = known.map_or(name, |row| &row.name);
+    Ok(text_rows(&[column], vec![vec![value]], "SHOW"))
+}
+
+/// What a statement like `SHOW` answers.
+fn text_rows(columns: &[&str], rows: Vec<Vec<String>>, tag: &'static str) -> Output {
+    let fields = columns.iter().map(|name| text_field(name)).collect();
+    let rows: Vec<Vec<Expr>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(|text| Expr::Const(Datum::text(text), Type::TEXT)).collect())
+        .collect();
+    Output::Rows { node: execute::start(&Plan::Values(rows.into())), fields, params: Arc::from([]), tag }
+}
+
+fn text_field(name: &str) -> FieldInfo {
+    FieldInfo { name: name.to_owned(), ty: Type::TEXT, typmod: -1, wire: Wire::Text }
+}
+
+impl Session {
+    /// The columns that a statement will answer, known before it runs; none if it answers no rows.
+    pub(super) fn fields_of(&self, host: &dyn Host, statement: &Prepared) -> Result<Option<Vec<FieldInfo>>> {
+        let parsed = match &statement.kind {
+            PreparedKind::Query { fields, .. } => return Ok(Some(fields.clone())),
+            PreparedKind::Empty => return Ok(None),
+            PreparedKind::Utility(parsed) => parsed,
+        };
+        Ok(match utility_of(parsed) {
+            Some(Utility::Show(None)) => Some(["name", "setting", "description"].map(text_field).to_vec()),
+            Some(Utility::Show(Some(name))) => {
+                host.show(name)?.ok_or_else(|| unrecognized(name))?;
+                let settings = host.settings();
+                let known = settings.iter().find(|row| row.name.eq_ignore_ascii_case(name));
+                Some(vec![text_field(known.map_or(name, |row| &row.name))])
+            }
+            Some(Utility::Explain(..)) => Some(vec![text_field("QUERY PLAN")]),
+            Some(Utility::Execute(name, _)) => match &self.statement(name)?.kind {
+                PreparedKind::Query { fields, .. } => Some(fields.clone()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+}
