@@ -1,6 +1,6 @@
 //! Data types: PostgreSQL's OIDs, names and categories, and the values of them.
 //!
-//! A type is its OID, looked up in one table ([`TYPES`]), as `pg_type` will be; nothing else enumerates types. A value
+//! A type is its OID, looked up in one table (`TYPES`), as `pg_type` will be; nothing else enumerates types. A value
 //! ([`Datum`]) knows its shape but not its type: `text` and `varchar` share one shape, and the analysed tree says which.
 
 pub mod array;
