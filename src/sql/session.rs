@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use crate::report::{Report, Result, SqlState};
 
+use super::analyze::expr::Expr;
 use super::analyze::{self, Environment};
 use super::execute::{self, BoxNode, Context, Times};
 use super::host::Host;
 use super::parse::{self, Parsed, Statement};
+use super::plan::Plan;
 use super::types::{Datum, Formats};
 pub use extended::{Bind, StatementDescription};
 use prepared::{Portal, Prepared, utility_of};
@@ -125,7 +127,7 @@ impl Session {
         let output = match &parsed.statement {
             Statement::Query(query) => {
                 let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
-                let (plan, fields) = prepared::planned(&analysed);
+                let (plan, fields) = self.planned(host, &analysed)?;
                 self.transaction.note_query();
                 Output::Rows { node: execute::start(&plan), fields, params: Arc::from([]), tag: "SELECT" }
             }
@@ -140,6 +142,16 @@ impl Session {
                 sink.complete(&row_tag(tag, count))
             }
         }
+    }
+
+    /// A query's plan and columns; its constants are computed already.
+    fn planned(&self, host: &mut dyn Host, analysed: &analyze::Analysed) -> Result<(Arc<Plan>, Vec<FieldInfo>)> {
+        prepared::planned(analysed, &mut |expr| self.constant(host, expr))
+    }
+
+    /// The value of an expression without columns.
+    fn constant(&self, host: &mut dyn Host, expr: &Expr) -> Result<Datum> {
+        execute::eval(expr, &[], &mut Context::new(host, self.formats.clone(), self.times()))
     }
 
     fn context<'h>(&self, host: &'h mut dyn Host, params: Arc<[Datum]>, query: Arc<str>) -> Context<'h> {

@@ -81,8 +81,8 @@ pub struct Column {
 pub struct CallExpr {
     /// Its name, for plans.
     pub name: &'static str,
-    /// Whether it is written as an operator.
-    pub operator: bool,
+    /// Whether its value depends on nothing but its arguments, so that it can be computed while planning.
+    pub immutable: bool,
     /// What it does.
     pub body: Implementation,
     /// Whether a NULL argument makes the result NULL without asking.

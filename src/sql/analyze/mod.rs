@@ -35,7 +35,7 @@ use crate::sql::parse::Source;
 use crate::sql::types::{Formats, Type};
 
 use scope::Scope;
-pub use tree::{Analysed, OutputColumn, Query};
+pub use tree::{Analysed, Query};
 
 /// Deeper trees are refused before they exhaust a stack.
 const MAX_DEPTH: usize = 2500;
@@ -112,6 +112,7 @@ pub struct Analyzer<'a> {
     ctes: Vec<Cte>,
     clause: Clause,
     in_aggregate: bool,
+    in_set_operation: bool,
     depth: usize,
 }
 
@@ -180,6 +181,7 @@ impl<'a> Analyzer<'a> {
             ctes: Vec::new(),
             clause: Clause::Select,
             in_aggregate: false,
+            in_set_operation: false,
             depth: 0,
         }
     }
@@ -200,7 +202,11 @@ impl<'a> Analyzer<'a> {
 
     /// Where an expression begins.
     fn place(&self, expr: &ast::Expr) -> Option<u32> {
-        self.place_of(expr.span())
+        match expr {
+            // Its span is its operand's.
+            ast::Expr::UnaryOp { expr: input, .. } => self.source.operator_before(input.span()),
+            _ => self.place_of(expr.span()),
+        }
     }
 
     fn place_of(&self, span: Span) -> Option<u32> {

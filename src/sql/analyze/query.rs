@@ -20,6 +20,13 @@ impl Analyzer<'_> {
     }
 
     fn query_here(&mut self, query: &ast::Query) -> Result<Query> {
+        let in_set_operation = std::mem::take(&mut self.in_set_operation);
+        let result = self.query_parts(query);
+        self.in_set_operation = in_set_operation;
+        result
+    }
+
+    fn query_parts(&mut self, query: &ast::Query) -> Result<Query> {
         if !query.locks.is_empty() {
             // Views and functions have no rows to lock.
             return self.not_supported(None, "FOR UPDATE");
@@ -124,7 +131,7 @@ impl Analyzer<'_> {
         let columns = types
             .into_iter()
             .enumerate()
-            .map(|(index, ty)| OutputColumn { name: format!("column{}", index + 1), ty, typmod: -1 });
+            .map(|(index, ty)| OutputColumn { name: format!("column{}", index + 1), ty, typmod: -1, at: None });
         Ok(Query { columns: columns.collect(), body: Body::Values(rows), order_by: Vec::new(), limit: None, offset: None })
     }
 

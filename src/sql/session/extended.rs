@@ -56,10 +56,10 @@ impl Session {
 
     /// Parse. `types` are OIDs, 0 where the parameter's place is to decide.
     pub fn parse(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {
-        self.message(host, |session, _| session.parse_here(name, text, types))
+        self.message(host, |session, host| session.parse_here(host, name, text, types))
     }
 
-    fn parse_here(&mut self, name: &str, text: &str, types: &[u32]) -> Result<()> {
+    fn parse_here(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {
         if name.is_empty() {
             self.statements.remove("");
         }
@@ -72,7 +72,7 @@ impl Session {
             return Err(already_prepared(name));
         }
         let types: Vec<Type> = types.iter().map(|&oid| param_type(oid)).collect::<Result<_>>()?;
-        let prepared = Prepared::new(text, parsed, &self.environment(), &types)?;
+        let prepared = Prepared::new(text, parsed, &self.environment(), &types, &mut |expr| self.constant(host, expr))?;
         self.statements.insert(name.to_owned(), Arc::new(prepared));
         Ok(())
     }

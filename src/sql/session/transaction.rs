@@ -49,11 +49,6 @@ impl Transaction {
         self.block == Block::Failed
     }
 
-    /// Whether a block is open, asked for or not.
-    pub fn in_block(&self) -> bool {
-        self.block != Block::None
-    }
-
     /// A statement is about to run.
     pub fn begin_if_needed(&mut self, host: &mut dyn Host, now: i64) {
         if !self.running {
