@@ -84,7 +84,7 @@ impl Session {
         // A simple query ends whatever the unnamed statement and portal were.
         self.statements.remove("");
         self.portals.remove("");
-        let result = self.run_all(host, text, sink);
+        let result = with_stack_for(text, || self.run_all(host, text, sink));
         self.settle(host, result)
     }
 
@@ -195,6 +195,16 @@ impl Session {
     fn drop_portals(&mut self) {
         self.portals.clear();
     }
+}
+
+/// Statements longer than this may be trees that are deep.
+const LONG_STATEMENT: usize = 2000;
+/// Stack enough for the deepest tree that parsing lets through.
+const DEEP_STACK: usize = 64 * 1024 * 1024;
+
+/// Runs what reads a statement on a stack that its tree cannot exhaust; a short one's cannot anyway.
+fn with_stack_for<T>(text: &str, work: impl FnOnce() -> T) -> T {
+    if text.len() <= LONG_STATEMENT { work() } else { stacker::grow(DEEP_STACK, work) }
 }
 
 /// `SELECT 3`, but a bare `SHOW`.

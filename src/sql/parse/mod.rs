@@ -3,6 +3,7 @@
 //!
 //! Nothing behind this module but `analyze` sees `sqlparser`'s trees.
 
+mod chains;
 mod cursor;
 mod errors;
 pub mod source;
@@ -67,6 +68,9 @@ fn statement(text: &str, tokens: Vec<TokenWithSpan>, end: Option<&TokenWithSpan>
 
 /// The query that begins at a token of the statement and goes to its end.
 fn query(source: &Source, from: usize) -> Result<ast::Query> {
+    if chains::longest(&source.tokens[from..]) > chains::MAX_CHAIN {
+        return Err(errors::too_deep());
+    }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(MAX_NESTING)

@@ -11,7 +11,7 @@ use crate::sql::types::{Datum, Type, Wire, input};
 
 use super::prepared::{Portal, PortalState, Prepared, PreparedKind, utility_of, wire_of};
 use super::sink::{FieldInfo, ResultSink};
-use super::{Output, Session, already_prepared, in_failed_transaction, pump, row_tag};
+use super::{Output, Session, already_prepared, in_failed_transaction, pump, row_tag, with_stack_for};
 
 /// A Bind message.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ impl Session {
 
     /// Parse. `types` are OIDs, 0 where the parameter's place is to decide.
     pub fn parse(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {
-        self.message(host, |session, host| session.parse_here(host, name, text, types))
+        with_stack_for(text, || self.message(host, |session, host| session.parse_here(host, name, text, types)))
     }
 
     fn parse_here(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {

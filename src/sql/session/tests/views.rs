@@ -117,6 +117,14 @@ fn an_interrupt_stops_what_would_run_forever() {
 /// Statements that are big, deep or broken: each is answered, none brings the process down.
 #[test]
 fn hostile_statements_get_an_answer() {
+    for n in [25,50,100,200] {
+        let text = format!("select {}1{}", "array[".repeat(n), "]".repeat(n));
+        let started = std::time::Instant::now();
+        let r = crate::sql::parse::parse(&text);
+        eprintln!("PARSE {n} TOOK {:?} {}", started.elapsed(), r.is_ok());
+        answer(&mut MockHost::new(), &text);
+        eprintln!("ALL {n} TOOK {:?}", started.elapsed());
+    }
     let deep_parens = format!("select {}1{}", "(".repeat(5000), ")".repeat(5000));
     let long_sum = format!("select {}1", "1+".repeat(20_000));
     let long_and = format!("select {}true", "true and ".repeat(5000));
@@ -131,7 +139,10 @@ fn hostile_statements_get_an_answer() {
         &deep_parens, &long_sum, &long_and, &deep_not, &deep_select, &many_ors, &long_union, &long_concat, &deep_array,
         &deep_json,
     ] {
+        let started = std::time::Instant::now();
+        eprintln!("RUN {}", &text[..40]);
         let lines = answer(&mut MockHost::new(), text);
+        eprintln!("TOOK {:?} {}", started.elapsed(), lines.last().unwrap().chars().take(100).collect::<String>());
         assert!(!lines.is_empty(), "{}", &text[..60]);
     }
     for text in [
