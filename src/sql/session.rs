@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use crate::report::{Report, Result, SqlState};
 
+use super::analyze::expr::Expr;
 use super::analyze::{self, Environment};
 use super::execute::{self, BoxNode, Context, Times};
 use super::host::Host;
 use super::parse::{self, Parsed, Statement};
+use super::plan::Plan;
 use super::types::{Datum, Formats};
 pub use extended::{Bind, StatementDescription};
 use prepared::{Portal, Prepared, utility_of};
@@ -82,7 +84,7 @@ impl Session {
         // A simple query ends whatever the unnamed statement and portal were.
         self.statements.remove("");
         self.portals.remove("");
-        let result = self.run_all(host, text, sink);
+        let result = with_stack_for(text, || self.run_all(host, text, sink));
         self.settle(host, result)
     }
 
@@ -125,7 +127,7 @@ impl Session {
         let output = match &parsed.statement {
             Statement::Query(query) => {
                 let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
-                let (plan, fields) = prepared::planned(&analysed);
+                let (plan, fields) = self.planned(host, &analysed)?;
                 self.transaction.note_query();
                 Output::Rows { node: execute::start(&plan), fields, params: Arc::from([]), tag: "SELECT" }
             }
@@ -140,6 +142,20 @@ impl Session {
                 sink.complete(&row_tag(tag, count))
             }
         }
+    }
+
+    /// A query's plan and columns; its constants are computed already.
+    fn planned(
+        &self,
+        host: &mut dyn Host,
+        analysed: &analyze::Analysed,
+    ) -> Result<(Arc<Plan>, Vec<FieldInfo>)> {
+        prepared::planned(analysed, &mut |expr| self.constant(host, expr))
+    }
+
+    /// The value of an expression without columns.
+    fn constant(&self, host: &mut dyn Host, expr: &Expr) -> Result<Datum> {
+        execute::eval(expr, &[], &mut Context::new(host, self.formats.clone(), self.times()))
     }
 
     fn context<'h>(&self, host: &'h mut dyn Host, params: Arc<[Datum]>, query: Arc<str>) -> Context<'h> {
@@ -183,6 +199,16 @@ impl Session {
     fn drop_portals(&mut self) {
         self.portals.clear();
     }
+}
+
+/// Statements longer than this may be trees that are deep.
+const LONG_STATEMENT: usize = 2000;
+/// Stack enough for the deepest tree that parsing lets through.
+const DEEP_STACK: usize = 64 * 1024 * 1024;
+
+/// Runs what reads a statement on a stack that its tree cannot exhaust; a short one's cannot anyway.
+fn with_stack_for<T>(text: &str, work: impl FnOnce() -> T) -> T {
+    if text.len() <= LONG_STATEMENT { work() } else { stacker::grow(DEEP_STACK, work) }
 }
 
 /// `SELECT 3`, but a bare `SHOW`.

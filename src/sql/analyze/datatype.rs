@@ -63,6 +63,12 @@ impl Analyzer<'_> {
                 array.map(|array| (array, typmod)).map_or_else(|| self.unknown_type("array", at), Ok)
             }
             D::Custom(name, modifiers) => {
+                let at = at.or_else(|| {
+                    name.0
+                        .first()
+                        .and_then(ObjectNamePart::as_ident)
+                        .and_then(|part| self.place_of(part.span))
+                });
                 let quoted = name
                     .0
                     .last()

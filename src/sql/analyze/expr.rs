@@ -81,9 +81,8 @@ pub struct Column {
 pub struct CallExpr {
     /// Its name, for plans.
     pub name: &'static str,
-    /// Whether it is written as an operator.
-    #[expect(dead_code, reason = "for plans and the catalog, which do not show it yet")]
-    pub operator: bool,
+    /// Whether its value depends on nothing but its arguments, so that it can be computed while planning.
+    pub immutable: bool,
     /// What it does.
     pub body: Implementation,
     /// Whether a NULL argument makes the result NULL without asking.
@@ -155,7 +154,7 @@ pub struct Subquery {
 #[derive(Clone, Debug)]
 pub struct AggregateCall {
     /// Its name.
-    #[expect(dead_code, reason = "for plans and the catalog, which do not show it yet")]
+    #[expect(dead_code, reason = "for plans, which do not show it yet")]
     pub name: &'static str,
     /// What it computes.
     pub kind: AggregateKind,

@@ -53,22 +53,8 @@ impl Analyzer<'_> {
     }
 
     fn binary_op(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Result<Expr> {
-        match op {
-            BinaryOperator::And => {
-                let items = vec![self.condition(left, "AND")?, self.condition(right, "AND")?];
-                return Ok(Expr::And(flatten(items, |item| match item {
-                    Expr::And(inner) => Ok(inner),
-                    other => Err(other),
-                })));
-            }
-            BinaryOperator::Or => {
-                let items = vec![self.condition(left, "OR")?, self.condition(right, "OR")?];
-                return Ok(Expr::Or(flatten(items, |item| match item {
-                    Expr::Or(inner) => Ok(inner),
-                    other => Err(other),
-                })));
-            }
-            _ => {}
+        if let BinaryOperator::And | BinaryOperator::Or = op {
+            return self.chain(left, op, right);
         }
         let name = operator_name(op);
         if let (ast::Expr::Tuple(left), ast::Expr::Tuple(right)) = (unnest(left), unnest(right)) {
@@ -78,6 +64,22 @@ impl Analyzer<'_> {
         let types = (left_expr.0.ty(), right_expr.0.ty());
         let result = self.binary(&name, left_expr, right_expr, None);
         result.map_err(|report| self.at_operator(report, right, types))
+    }
+
+    /// `a AND b AND c` is one list, found without going down for each: such chains can be long.
+    fn chain(&mut self, mut left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Result<Expr> {
+        let mut operands = vec![right];
+        while let ast::Expr::BinaryOp { left: further, op: other, right } = left
+            && other == op
+        {
+            operands.push(right);
+            left = further;
+        }
+        operands.push(left);
+        let what = if *op == BinaryOperator::And { "AND" } else { "OR" };
+        let items: Vec<Expr> =
+            operands.into_iter().rev().map(|operand| self.condition(operand, what)).collect::<Result<_>>()?;
+        Ok(if *op == BinaryOperator::And { Expr::And(items) } else { Expr::Or(items) })
     }
 
     /// Says where the operator stands; that is looked for only when something is wrong with it.
@@ -178,20 +180,6 @@ impl Analyzer<'_> {
         let input = self.settle_unknown(analysed, at)?;
         Ok(Expr::IsNull { input: Box::new(input), negated })
     }
-}
-
-/// Chains of one connective become one list, so that their length is not depth.
-fn flatten(items: Vec<Expr>, open: impl Fn(Expr) -> std::result::Result<Vec<Expr>, Expr>) -> Vec<Expr> {
-    let mut flat = Vec::new();
-    for item in items {
-        match open(item) {
-            // The first item's list grows: appending to it keeps a long chain linear.
-            Ok(inner) if flat.is_empty() => flat = inner,
-            Ok(inner) => flat.extend(inner),
-            Err(other) => flat.push(other),
-        }
-    }
-    flat
 }
 
 /// The expression within parentheses.

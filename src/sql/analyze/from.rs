@@ -119,6 +119,11 @@ impl Analyzer<'_> {
 
     fn relation(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Source> {
         let at = name.0.first().and_then(|part| part.as_ident()).and_then(|part| self.place_of(part.span));
+        if let Some(word) = name.0.iter().filter_map(|part| part.as_ident()).find(|part| is_reserved(part)) {
+            let at = self.place_of(word.span);
+            let message = format!("syntax error at or near \"{}\"", word.value);
+            return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
+        }
         let names = object_name(name);
         let (schema, last) = match names.as_slice() {
             [name] => (None, name),
@@ -387,6 +392,75 @@ impl Analyzer<'_> {
             merged: Some(expr),
         })
     }
+}
+
+/// Words that the grammar keeps for itself: they name nothing unless quoted.
+fn is_reserved(name: &ast::Ident) -> bool {
+    const RESERVED: &[&str] = &[
+        "all",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "column",
+        "constraint",
+        "create",
+        "default",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "from",
+        "grant",
+        "group",
+        "having",
+        "in",
+        "intersect",
+        "into",
+        "lateral",
+        "leading",
+        "limit",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "placing",
+        "primary",
+        "references",
+        "returning",
+        "select",
+        "some",
+        "symmetric",
+        "table",
+        "then",
+        "to",
+        "trailing",
+        "true",
+        "union",
+        "unique",
+        "using",
+        "variadic",
+        "when",
+        "where",
+        "window",
+        "with",
+    ];
+    name.quote_style.is_none() && RESERVED.contains(&name.value.to_ascii_lowercase().as_str())
 }
 
 fn function_of(name: &ast::ObjectName, args: &[ast::FunctionArg]) -> ast::Function {

@@ -3,7 +3,7 @@
 use sqlparser::ast::{self, Value};
 
 use crate::report::{Result, SqlState};
-use crate::sql::types::input::{self, hex_bytes};
+use crate::sql::types::input;
 use crate::sql::types::{Datum, Type};
 
 use super::Analyzer;
@@ -21,8 +21,11 @@ impl Analyzer<'_> {
             Value::Number(digits, _) => self.number(digits)?,
             Value::Placeholder(name) => return self.param(name, at),
             Value::HexStringLiteral(digits) => {
-                // A bit string; there is no type for it yet, but its digits are checked.
-                hex_bytes(digits).ok();
+                // `0x1F` and `X'1F'` come alike; the text tells them apart.
+                let token = self.source.tokens.iter().find(|token| token.span.start == value.span.start);
+                if token.is_some_and(|token| self.source.token_text(token).starts_with('0')) {
+                    return self.number(&format!("0x{digits}"));
+                }
                 return self.not_supported(at, "the type bit");
             }
             other => match string_of(other) {

@@ -38,7 +38,7 @@ use scope::Scope;
 pub use tree::{Analysed, Query};
 
 /// Deeper trees are refused before they exhaust a stack.
-const MAX_DEPTH: usize = 2500;
+const MAX_DEPTH: usize = 5000;
 /// What one level of analysis may need of the stack, and how much is added when that is not left.
 const STACK_RED_ZONE: usize = 128 * 1024;
 const STACK_GROWTH: usize = 2 * 1024 * 1024;
@@ -112,6 +112,7 @@ pub struct Analyzer<'a> {
     ctes: Vec<Cte>,
     clause: Clause,
     in_aggregate: bool,
+    in_set_operation: bool,
     depth: usize,
 }
 
@@ -183,6 +184,7 @@ impl<'a> Analyzer<'a> {
             ctes: Vec::new(),
             clause: Clause::Select,
             in_aggregate: false,
+            in_set_operation: false,
             depth: 0,
         }
     }
@@ -203,7 +205,11 @@ impl<'a> Analyzer<'a> {
 
     /// Where an expression begins.
     fn place(&self, expr: &ast::Expr) -> Option<u32> {
-        self.place_of(expr.span())
+        match first_part(expr) {
+            // Its span is its operand's.
+            ast::Expr::UnaryOp { expr: input, .. } => self.source.operator_before(first_part(input).span()),
+            first => self.place_of(first.span()),
+        }
     }
 
     fn place_of(&self, span: Span) -> Option<u32> {
@@ -228,6 +234,36 @@ impl<'a> Analyzer<'a> {
         }
         let last = self.scopes.len() - 1;
         &mut self.scopes[last]
+    }
+}
+
+/// What an expression begins with. Spans are computed by recursion, and chains of operators can be deep on their left.
+fn first_part(mut expr: &ast::Expr) -> &ast::Expr {
+    use ast::Expr as E;
+    loop {
+        expr = match expr {
+            E::BinaryOp { left: first, .. }
+            | E::Nested(first)
+            | E::Cast { kind: ast::CastKind::DoubleColon, expr: first, .. }
+            | E::IsNull(first)
+            | E::IsNotNull(first)
+            | E::IsTrue(first)
+            | E::IsNotTrue(first)
+            | E::IsFalse(first)
+            | E::IsNotFalse(first)
+            | E::IsUnknown(first)
+            | E::IsNotUnknown(first)
+            | E::IsDistinctFrom(first, _)
+            | E::IsNotDistinctFrom(first, _)
+            | E::Between { expr: first, .. }
+            | E::InList { expr: first, .. }
+            | E::InSubquery { expr: first, .. }
+            | E::Like { expr: first, .. }
+            | E::ILike { expr: first, .. }
+            | E::Collate { expr: first, .. }
+            | E::AtTimeZone { timestamp: first, .. } => first,
+            _ => return expr,
+        };
     }
 }
 

@@ -96,7 +96,7 @@ impl Analyzer<'_> {
     }
 
     /// `CURRENT_DATE` and its kin.
-    fn keyword_function(&mut self, name: &str, at: Option<u32>) -> Result<Option<Expr>> {
+    pub(super) fn keyword_function(&mut self, name: &str, at: Option<u32>) -> Result<Option<Expr>> {
         let function = match name {
             "current_user" | "user" | "current_role" => "current_user",
             "session_user" => "session_user",

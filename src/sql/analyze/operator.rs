@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::report::{Report, ReportExt, Result, SqlState};
-use crate::sql::functions::{Body, Function, Operator, functions_named, operators_named};
+use crate::sql::functions::{Body, Function, Operator, Volatility, functions_named, operators_named};
 use crate::sql::types::Type;
 
 use super::coerce::Context;
@@ -58,7 +58,7 @@ impl Analyzer<'_> {
         let args = self.coerce_args(args, &types, at)?;
         Ok(CallExpr {
             name: operator.name,
-            operator: true,
+            immutable: !declared.contains(&Type::TIMESTAMPTZ) && !actual.contains(&Type::TIMESTAMPTZ),
             body: operator.body,
             strict: operator.strict,
             arg_types: args.iter().map(Expr::ty).collect::<Vec<_>>().into(),
@@ -105,7 +105,10 @@ impl Analyzer<'_> {
             SqlState::UNDEFINED_FUNCTION,
             format!("operator does not exist: {}", operator_text(name, actual)),
         )
-        .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+        .with_hint(match actual {
+            [_] => "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+            _ => "No operator matches the given name and argument types. You might need to add explicit type casts.",
+        })
     }
 
     fn coerce_args(&mut self, args: Vec<Placed>, types: &[Type], at: Option<u32>) -> Result<Vec<Expr>> {
@@ -151,7 +154,7 @@ impl Analyzer<'_> {
         match function.body {
             Body::Scalar(body) => Ok(Expr::Call(Box::new(CallExpr {
                 name: function.name,
-                operator: false,
+                immutable: function.volatility == Volatility::Immutable,
                 body,
                 strict: function.strict,
                 args,
@@ -220,7 +223,11 @@ impl Analyzer<'_> {
         };
         let (types, result) = self.bind_polymorphic(&candidate.types, &actual, candidate.item.result, at)?;
         let mut args = self.coerce_args(args, &types, at)?;
-        for arg in &mut args {
+        for (arg, declared) in args.iter_mut().zip(&candidate.types) {
+            // What takes anything takes a literal as it is.
+            if *declared == Type::ANY && matches!(arg, Expr::Const(..)) {
+                continue;
+            }
             let taken = std::mem::replace(arg, Expr::null(Type::UNKNOWN));
             *arg = self.settle_unknown(taken, at)?;
         }

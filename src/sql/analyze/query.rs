@@ -20,6 +20,13 @@ impl Analyzer<'_> {
     }
 
     fn query_here(&mut self, query: &ast::Query) -> Result<Query> {
+        let in_set_operation = std::mem::take(&mut self.in_set_operation);
+        let result = self.query_parts(query);
+        self.in_set_operation = in_set_operation;
+        result
+    }
+
+    fn query_parts(&mut self, query: &ast::Query) -> Result<Query> {
         if !query.locks.is_empty() {
             // Views and functions have no rows to lock.
             return self.not_supported(None, "FOR UPDATE");
@@ -125,6 +132,7 @@ impl Analyzer<'_> {
             name: format!("column{}", index + 1),
             ty,
             typmod: -1,
+            at: None,
         });
         Ok(Query {
             columns: columns.collect(),

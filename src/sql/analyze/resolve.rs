@@ -25,7 +25,8 @@ pub enum Choice<T> {
 /// Chooses among candidates with the right number of arguments.
 pub fn choose<T>(candidates: Vec<Candidate<T>>, actual: &[Type]) -> Choice<T> {
     let fits = |candidate: &Candidate<T>| {
-        candidate.types.iter().zip(actual).all(|(&to, &from)| can_coerce(from, to, Context::Implicit))
+        consistent(&candidate.types, actual)
+            && candidate.types.iter().zip(actual).all(|(&to, &from)| can_coerce(from, to, Context::Implicit))
     };
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     if let Some(at) = candidates.iter().position(|candidate| candidate.types == actual) {
@@ -47,6 +48,30 @@ pub fn choose<T>(candidates: Vec<Candidate<T>>, actual: &[Type]) -> Choice<T> {
         1 => candidates.pop().map_or(Choice::None, Choice::One),
         _ => Choice::Ambiguous,
     }
+}
+
+/// Whether the polymorphic types of a candidate can stand for one type each.
+fn consistent(types: &[Type], actual: &[Type]) -> bool {
+    let mut exact: Option<Type> = None;
+    let mut category: Option<u8> = None;
+    for (&to, &from) in types.iter().zip(actual).filter(|(_, from)| **from != Type::UNKNOWN) {
+        match to {
+            Type::ANYELEMENT | Type::ANYNONARRAY | Type::ANYARRAY => {
+                let element = if to == Type::ANYARRAY { from.element().unwrap_or(from) } else { from };
+                if *exact.get_or_insert(element) != element {
+                    return false;
+                }
+            }
+            Type::ANYCOMPATIBLE | Type::ANYCOMPATIBLEARRAY => {
+                let element = if to == Type::ANYCOMPATIBLE { from } else { from.element().unwrap_or(from) };
+                if *category.get_or_insert(element.category()) != element.category() {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Those with the highest score.

@@ -68,7 +68,9 @@ impl Analyzer<'_> {
             let column = self.sort_column(&item.expr, &mut targets, width, "ORDER BY")?;
             keys.push(sort_key(column, &item.options));
         }
-        select.distinct = self.distinct(ast.distinct.as_ref(), &mut targets, width, &keys)?;
+        let beyond = keys.iter().position(|key| key.column >= width);
+        let beyond_at = beyond.and_then(|index| order_by.get(index)).and_then(|item| self.place(&item.expr));
+        select.distinct = self.distinct(ast.distinct.as_ref(), &mut targets, width, &keys, beyond_at)?;
         self.clause = Clause::GroupBy;
         let group_keys = self.group_keys(&ast.group_by, &targets, width)?;
         select.targets = targets.exprs;
@@ -113,9 +115,13 @@ impl Analyzer<'_> {
 
     fn target(&mut self, expr: &ast::Expr, name: String, targets: &mut Targets) -> Result<()> {
         let at = self.literal_at(expr);
-        let analysed = self.expr(expr)?;
-        let analysed = self.settle_unknown(analysed, at)?;
-        targets.columns.push(OutputColumn { name, ty: analysed.ty(), typmod: analysed.typmod() });
+        let mut analysed = self.expr(expr)?;
+        // In an arm of UNION the other arm may say what a literal is.
+        if !self.in_set_operation {
+            analysed = self.settle_unknown(analysed, at)?;
+        }
+        let at = self.place(expr);
+        targets.columns.push(OutputColumn { name, ty: analysed.ty(), typmod: analysed.typmod(), at });
         targets.exprs.push(analysed);
         Ok(())
     }
@@ -131,7 +137,12 @@ impl Analyzer<'_> {
             }
             let plain = Expr::Column(Column { level: 0, index: column.index, ty: column.ty, at: None });
             targets.exprs.push(column.merged.clone().unwrap_or(plain));
-            targets.columns.push(OutputColumn { name: column.name.clone(), ty: column.ty, typmod: -1 });
+            targets.columns.push(OutputColumn {
+                name: column.name.clone(),
+                ty: column.ty,
+                typmod: -1,
+                at: None,
+            });
         }
     }
 
@@ -178,13 +189,14 @@ impl Analyzer<'_> {
         targets: &mut Targets,
         width: usize,
         keys: &[super::tree::SortKey],
+        beyond_at: Option<u32>,
     ) -> Result<Option<Distinct>> {
         match distinct {
             None | Some(ast::Distinct::All) => Ok(None),
             Some(ast::Distinct::Distinct) => {
                 if keys.iter().any(|key| key.column >= width) {
                     let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
-                    return Err(self.error_at(None, SqlState::INVALID_COLUMN_REFERENCE, message));
+                    return Err(self.error_at(beyond_at, SqlState::INVALID_COLUMN_REFERENCE, message));
                 }
                 Ok(Some(Distinct::All))
             }
@@ -252,23 +264,25 @@ impl Analyzer<'_> {
 
 /// The name of a column without an alias, `None` where nothing names it.
 fn column_name(expr: &ast::Expr) -> Option<String> {
+    strong_name(expr).or_else(|| weak_name(expr))
+}
+
+/// A name that an expression has of itself: a column's, a function's.
+fn strong_name(expr: &ast::Expr) -> Option<String> {
     use ast::Expr as E;
     let fixed = |name: &str| Some(name.to_owned());
     match expr {
         E::Identifier(name) => Some(ident(name)),
         E::CompoundIdentifier(parts) => parts.last().map(ident),
-        E::Nested(inner) | E::Collate { expr: inner, .. } => column_name(inner),
+        E::Nested(inner) | E::Collate { expr: inner, .. } | E::Cast { expr: inner, .. } => strong_name(inner),
         E::Function(function) => object_name(&function.name).pop(),
-        E::Cast { expr: inner, data_type, .. } => column_name(inner).or_else(|| type_name(data_type)),
-        E::TypedString(typed) => type_name(&typed.data_type),
-        E::Interval(_) => fixed("interval"),
-        E::Case { else_result, .. } => else_result.as_deref().and_then(strong_name).or_else(|| fixed("case")),
+        E::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
         E::Array(_) => fixed("array"),
         E::Tuple(_) => fixed("row"),
-        E::Exists { .. } => fixed("exists"),
+        E::Exists { negated: false, .. } => fixed("exists"),
         E::Extract { .. } => fixed("extract"),
         E::Position { .. } => fixed("position"),
-        E::Substring { .. } => fixed("substring"),
+        E::Substring { shorthand, .. } => fixed(if *shorthand { "substr" } else { "substring" }),
         E::Overlay { .. } => fixed("overlay"),
         E::Ceil { .. } => fixed("ceil"),
         E::Floor { .. } => fixed("floor"),
@@ -292,12 +306,16 @@ fn column_name(expr: &ast::Expr) -> Option<String> {
     }
 }
 
-/// A name that is better than `case`: a column's or a function's, not a type's.
-fn strong_name(expr: &ast::Expr) -> Option<String> {
+/// A name for want of a better one: of a cast its type's, the outermost's.
+fn weak_name(expr: &ast::Expr) -> Option<String> {
+    use ast::Expr as E;
     match expr {
-        ast::Expr::Cast { expr: inner, .. } => strong_name(inner),
-        ast::Expr::TypedString(_) | ast::Expr::Case { .. } => None,
-        _ => column_name(expr),
+        E::Nested(inner) | E::Collate { expr: inner, .. } => weak_name(inner),
+        E::Cast { data_type, .. } => type_name(data_type),
+        E::TypedString(typed) => type_name(&typed.data_type),
+        E::Interval(_) => Some("interval".to_owned()),
+        E::Case { .. } => Some("case".to_owned()),
+        _ => None,
     }
 }
 
@@ -318,7 +336,15 @@ fn type_name(ty: &ast::DataType) -> Option<String> {
         D::Time(..) => "time".to_owned(),
         D::Interval { .. } => "interval".to_owned(),
         D::Float(_) | D::Double(_) => "float8".to_owned(),
-        D::Custom(name, _) => object_name(name).pop()?,
+        D::Custom(name, _) => {
+            let quoted =
+                name.0.last().and_then(|part| part.as_ident()).is_some_and(|part| part.quote_style.is_some());
+            let last = object_name(name).pop()?;
+            if quoted {
+                return Some(last);
+            }
+            last
+        }
         other => other.to_string().to_lowercase(),
     };
     Some(crate::sql::types::names::by_sql_name(&name).map_or(name, |ty| ty.name()))

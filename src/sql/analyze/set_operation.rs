@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
 use crate::report::{ReportExt, Result, SqlState};
+use crate::sql::types::Type;
 
 use super::expr::{Column, Expr};
 use super::expression::unnest;
@@ -27,17 +28,20 @@ impl Analyzer<'_> {
             SetQuantifier::Distinct | SetQuantifier::None => false,
             _ => return self.not_supported(None, "BY NAME"),
         };
-        let left = self.deeper(|analyzer| analyzer.body(left, &[]))?;
-        let right = self.deeper(|analyzer| analyzer.body(right, &[]))?;
+        let outer = std::mem::replace(&mut self.in_set_operation, true);
+        let arms = self.deeper(|analyzer| Ok((analyzer.body(left, &[])?, analyzer.body(right, &[])?)));
+        self.in_set_operation = outer;
+        let (left, right) = arms?;
         if left.columns.len() != right.columns.len() {
+            let at = right.columns.first().and_then(|column| column.at);
             let message = format!("each {name} query must have the same number of columns");
-            return Err(self.error_at(None, SqlState::SYNTAX_ERROR, message));
+            return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
         }
         let mut columns = Vec::new();
         for (a, b) in left.columns.iter().zip(&right.columns) {
-            let ty = self.common_type(&[(a.ty, None), (b.ty, None)], name)?;
+            let ty = self.common_type(&[(a.ty, a.at), (b.ty, b.at)], name)?;
             let typmod = if a.typmod == b.typmod && a.ty == b.ty { a.typmod } else { -1 };
-            columns.push(OutputColumn { name: a.name.clone(), ty, typmod });
+            columns.push(OutputColumn { name: a.name.clone(), ty, typmod, at: a.at });
         }
         let left = Box::new(self.converted(left, &columns, name)?);
         let right = Box::new(self.converted(right, &columns, name)?);
@@ -46,14 +50,23 @@ impl Analyzer<'_> {
     }
 
     /// The query with its columns converted to these types.
-    fn converted(&mut self, query: Query, columns: &[OutputColumn], what: &str) -> Result<Query> {
+    fn converted(&mut self, mut query: Query, columns: &[OutputColumn], what: &str) -> Result<Query> {
+        if let Body::Select(select) = &mut query.body {
+            for ((target, have), want) in select.targets.iter_mut().zip(&mut query.columns).zip(columns) {
+                if have.ty == Type::UNKNOWN {
+                    let literal = std::mem::replace(target, Expr::null(Type::UNKNOWN));
+                    *target = self.coerce_common(literal, want.ty, what, have.at)?;
+                    have.ty = want.ty;
+                }
+            }
+        }
         if query.columns.iter().zip(columns).all(|(have, want)| have.ty == want.ty) {
             return Ok(query);
         }
         let mut targets = Vec::new();
         for (index, (have, want)) in query.columns.iter().zip(columns).enumerate() {
             let column = Expr::Column(Column { level: 0, index, ty: have.ty, at: None });
-            targets.push(self.coerce_common(column, want.ty, what, None)?);
+            targets.push(self.coerce_common(column, want.ty, what, have.at)?);
         }
         let from = Some(From::Subquery { query: Box::new(query), alias: "*SELECT*".to_owned() });
         let select = Select { from, targets, ..Select::default() };

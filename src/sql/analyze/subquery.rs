@@ -21,7 +21,7 @@ impl Analyzer<'_> {
                 Ok(if *negated { Expr::Not(Box::new(exists)) } else { exists })
             }
             ast::Expr::Subquery(query) => {
-                let at = self.place(expr);
+                let at = self.place(expr).map(|at| at.saturating_sub(1)).filter(|at| *at > 0);
                 let query = self.inner_query(query)?;
                 let ty = self.only_column(&query, at)?;
                 Ok(subquery_of(SubqueryKind::Scalar, query, ty))

@@ -144,6 +144,12 @@ impl Analyzer<'_> {
             return Err(self.error_at(at, SqlState::SYNTAX_ERROR, "syntax error at or near \"SELECT\""));
         }
         if schema.is_none()
+            && matches!(function.args, FunctionArguments::None)
+            && let Some(expr) = self.keyword_function(&name, at)?
+        {
+            return Ok(expr);
+        }
+        if schema.is_none()
             && let Some(expr) = self.grammar_function(&name, function, at)?
         {
             return Ok(expr);
@@ -166,6 +172,12 @@ impl Analyzer<'_> {
         function: &ast::Function,
         at: Option<u32>,
     ) -> Result<Expr> {
+        if let Some(schema) =
+            names.first().filter(|name| !matches!(name.as_str(), "public" | "information_schema"))
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(self.error_at(at, SqlState::INVALID_SCHEMA_NAME, message));
+        }
         let (args, _) = self.arguments(function)?;
         let types: Vec<String> = args.iter().map(|arg| arg.0.ty().sql_name()).collect();
         let message = format!("function {}({}) does not exist", names.join("."), types.join(", "));
@@ -180,8 +192,8 @@ impl Analyzer<'_> {
         for arg in plain_arguments(function) {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => args.push(self.placed(expr)?),
-                FunctionArg::Named { name, .. } => {
-                    return self.not_supported(self.place_of(name.span), "named notation for arguments");
+                FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
+                    return self.not_supported(None, "named notation for arguments");
                 }
                 _ => {
                     return Err(self.error_at(None, SqlState::SYNTAX_ERROR, "syntax error at or near \"*\""));

@@ -16,6 +16,8 @@ pub struct OutputColumn {
     pub ty: Type,
     /// Its length or precision, -1 if it has none.
     pub typmod: i32,
+    /// Where the statement writes it.
+    pub at: Option<u32>,
 }
 
 /// A query with its order and limits.

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use crate::report::Result;
 use crate::sql::types::compare::compare;
-use crate::sql::types::output::text_of;
 use crate::sql::types::{Datum, Type};
 
 use super::{Call, Implementation, Operator, operator};
@@ -55,8 +54,13 @@ fn concat(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
 
 /// Text joined with the text of anything.
 fn concat_any(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
-    let text = |index: usize| text_of(&args[index], call.arg_types[index], &call.ctx.formats);
-    Ok(Datum::text(text(0) + &text(1)))
+    let mut joined = String::new();
+    for (arg, &ty) in args.iter().zip(call.arg_types) {
+        if let Datum::Text(text) = super::casts::convert(arg.clone(), ty, Type::TEXT, true, call.ctx)? {
+            joined.push_str(&text);
+        }
+    }
+    Ok(Datum::text(joined))
 }
 
 /// Pairs of types that are compared with each other.

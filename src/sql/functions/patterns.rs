@@ -227,10 +227,21 @@ fn compile(pattern: &str, flags: Flags) -> Result<Regex> {
         .build()
         .map_err(|error| {
             let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-            let message = format!("invalid regular expression: {reason}");
+            let reason = reason.lines().last().unwrap_or("").trim_start_matches("error: ");
+            let message = format!("invalid regular expression: {}", postgresql_reason(reason));
             Report::error(SqlState::INVALID_REGULAR_EXPRESSION, message)
         })
+}
+
+/// What PostgreSQL calls the most usual mistakes; the crate's words for the rest.
+fn postgresql_reason(reason: &str) -> &str {
+    match reason {
+        "unclosed group" | "unopened group" => "parentheses () not balanced",
+        "unclosed character class" => "brackets [] not balanced",
+        "repetition operator missing expression" => "quantifier operand invalid",
+        "invalid character class range, the start must be <= the end" => "invalid character range",
+        other => other,
+    }
 }
 
 fn matches(args: &[Datum], insensitive: bool) -> Result<bool> {

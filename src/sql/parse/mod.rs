@@ -3,6 +3,7 @@
 //!
 //! Nothing behind this module but `analyze` sees `sqlparser`'s trees.
 
+mod chains;
 mod cursor;
 mod errors;
 pub mod source;
@@ -67,16 +68,40 @@ fn statement(text: &str, tokens: Vec<TokenWithSpan>, end: Option<&TokenWithSpan>
 
 /// The query that begins at a token of the statement and goes to its end.
 fn query(source: &Source, from: usize) -> Result<ast::Query> {
+    if chains::longest(&source.tokens[from..]) > chains::MAX_CHAIN {
+        return Err(errors::too_deep());
+    }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(MAX_NESTING)
-        .with_tokens_with_locations(source.tokens[from..].to_vec());
+        .with_tokens_with_locations(with_trim_characters(source.tokens[from..].to_vec()));
     let query = parser.parse_query().map_err(|error| errors::of_parser(source, &error))?;
     let left = parser.peek_token();
     if left.token != Token::EOF {
         return Err(errors::near(source, left.span.start));
     }
     Ok(*query)
+}
+
+/// `TRIM(LEADING FROM x)` leaves out what to trim, which `sqlparser` wants to see: spaces.
+fn with_trim_characters(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: &TokenWithSpan, names: &[&str]| {
+        matches!(&token.token, Token::Word(word)
+            if word.quote_style.is_none() && names.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
+    };
+    let mut at = 3;
+    while at < tokens.len() {
+        if is(&tokens[at], &["from"])
+            && is(&tokens[at - 1], &["leading", "trailing", "both"])
+            && tokens[at - 2].token == Token::LParen
+            && is(&tokens[at - 3], &["trim"])
+        {
+            let span = tokens[at].span;
+            tokens.insert(at, TokenWithSpan { token: Token::SingleQuotedString(" ".to_owned()), span });
+        }
+        at += 1;
+    }
+    tokens
 }
 
 /// A statement of one prepared text; more than one is refused.

@@ -52,7 +52,14 @@ impl Source {
     /// The operator in front of an operand: the last token before it that is no parenthesis.
     pub fn operator_before(&self, operand: Span) -> Option<u32> {
         let before = self.tokens.iter().rev().skip_while(|token| token.span.start >= operand.start);
-        let mut operators = before.skip_while(|token| token.token == Token::LParen);
+        let quantifier = |token: &Token| match token {
+            Token::LParen => true,
+            Token::Word(word) => {
+                ["any", "all", "some"].iter().any(|name| word.value.eq_ignore_ascii_case(name))
+            }
+            _ => false,
+        };
+        let mut operators = before.skip_while(|token| quantifier(&token.token));
         operators.next().map(|token| self.position(token.span.start))
     }
 }

@@ -252,6 +252,9 @@ fn inner_query(cursor: &mut Cursor<'_>) -> Result<Inner> {
 fn execute(cursor: &mut Cursor<'_>) -> Result<Utility> {
     let name = cursor.name()?;
     let mut arguments = Vec::new();
+    if super::chains::longest(&cursor.source.tokens) > super::chains::MAX_CHAIN {
+        return Err(errors::too_deep());
+    }
     if cursor.take(&Token::LParen) {
         let dialect = PostgreSqlDialect {};
         let mut parser = parser(cursor, &dialect);

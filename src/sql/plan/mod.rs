@@ -4,6 +4,7 @@
 //! Access paths and their costs come here when there are tables, between the analysed tree and these nodes.
 
 pub mod explain;
+mod fold;
 mod planner;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::sql::analyze::expr::{AggregateCall, Expr, SetCallExpr};
 use crate::sql::analyze::tree::{FunctionSource, JoinKind, SetOperation, SortKey};
 use crate::sql::views::SystemView;
 
+pub use fold::Evaluate;
 pub use planner::{plan_expr, plan_query};
 
 /// A node: where rows come from, and what is done to them.

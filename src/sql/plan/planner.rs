@@ -2,30 +2,37 @@
 
 use std::sync::Arc;
 
+use crate::report::Result;
 use crate::sql::analyze::expr::{AggregateCall, Expr, SubqueryKind};
 use crate::sql::analyze::tree::{Body, Distinct, From, FunctionSource, Query, Select, SetOperation};
 
+use super::fold::{Evaluate, fold, lazy_parts};
 use super::{NestLoop, Plan};
 
-/// The plan of a query.
-pub fn plan_query(query: &Query) -> Arc<Plan> {
+/// The plan of a query; `evaluate` computes its constants.
+pub fn plan_query(query: &Query, evaluate: Evaluate<'_>) -> Result<Arc<Plan>> {
     let width = query.columns.len();
     let mut plan = match &query.body {
-        Body::Select(select) => plan_select(select, query, width),
+        Body::Select(select) => plan_select(select, query, width, evaluate)?,
         Body::Values(rows) => {
-            let rows: Vec<Vec<Expr>> = rows.iter().map(|row| row.iter().map(plan_expr).collect()).collect();
+            let rows: Vec<Vec<Expr>> =
+                rows.iter().map(|row| plan_exprs(row, evaluate)).collect::<Result<_>>()?;
             sorted(Arc::new(Plan::Values(rows.into())), query, width)
         }
         Body::Set { operation, all, left, right } => {
-            let (left, right) = (plan_query(left), plan_query(right));
+            let (left, right) = (plan_query(left, evaluate)?, plan_query(right, evaluate)?);
             sorted(plan_set(*operation, *all, left, right), query, width)
         }
     };
     if query.limit.is_some() || query.offset.is_some() {
-        let part = |expr: &Option<Expr>| expr.as_ref().map(|expr| Arc::new(plan_expr(expr)));
-        plan = Arc::new(Plan::Limit { input: plan, limit: part(&query.limit), offset: part(&query.offset) });
+        let mut part = |expr: &Option<Expr>| match expr {
+            Some(expr) => plan_expr(expr, evaluate).map(|expr| Some(Arc::new(expr))),
+            None => Ok(None),
+        };
+        let (limit, offset) = (part(&query.limit)?, part(&query.offset)?);
+        plan = Arc::new(Plan::Limit { input: plan, limit, offset });
     }
-    plan
+    Ok(plan)
 }
 
 fn sorted(input: Arc<Plan>, query: &Query, kept: usize) -> Arc<Plan> {
@@ -50,34 +57,35 @@ fn plan_set(operation: SetOperation, all: bool, left: Arc<Plan>, right: Arc<Plan
     if all { append } else { Arc::new(Plan::Unique { input: append, keys: None }) }
 }
 
-fn plan_select(select: &Select, query: &Query, width: usize) -> Arc<Plan> {
+fn plan_select(select: &Select, query: &Query, width: usize, evaluate: Evaluate<'_>) -> Result<Arc<Plan>> {
     let mut plan = match &select.from {
-        Some(from) => plan_from(from),
+        Some(from) => plan_from(from, evaluate)?,
         None => Arc::new(Plan::OneRow),
     };
     if let Some(filter) = &select.filter {
-        plan = Arc::new(Plan::Filter { input: plan, condition: Arc::new(plan_expr(filter)) });
+        plan = Arc::new(Plan::Filter { input: plan, condition: Arc::new(plan_expr(filter, evaluate)?) });
     }
     let mut row_width = select.from.as_ref().map_or(0, from_width);
     if let Some(grouping) = &select.grouping {
         row_width = grouping.keys.len() + grouping.aggregates.len();
-        let keys: Vec<Expr> = grouping.keys.iter().map(plan_expr).collect();
-        let aggregates: Vec<AggregateCall> = grouping.aggregates.iter().map(plan_aggregate).collect();
+        let keys = plan_exprs(&grouping.keys, evaluate)?;
+        let aggregates: Vec<AggregateCall> =
+            grouping.aggregates.iter().map(|call| plan_aggregate(call, evaluate)).collect::<Result<_>>()?;
         plan = Arc::new(Plan::Aggregate { input: plan, keys: keys.into(), aggregates: aggregates.into() });
     }
     if let Some(having) = &select.having {
-        plan = Arc::new(Plan::Filter { input: plan, condition: Arc::new(plan_expr(having)) });
+        plan = Arc::new(Plan::Filter { input: plan, condition: Arc::new(plan_expr(having, evaluate)?) });
     }
-    let mut targets: Vec<Expr> = select.targets.iter().map(plan_expr).collect();
+    let mut targets = plan_exprs(&select.targets, evaluate)?;
     if !select.set_calls.is_empty() {
         let mut calls = select.set_calls.clone();
-        calls.iter_mut().flat_map(|call| &mut call.args).for_each(finish);
+        calls.iter_mut().flat_map(|call| &mut call.args).try_for_each(|arg| finish(arg, false, evaluate))?;
         plan = Arc::new(Plan::ProjectSet { input: plan, calls: calls.into() });
         targets.iter_mut().for_each(|target| set_calls_to_columns(target, row_width));
     }
     let made = targets.len();
     plan = Arc::new(Plan::Project { input: plan, exprs: targets.into() });
-    finish_select(plan, select, query, made, width)
+    Ok(finish_select(plan, select, query, made, width))
 }
 
 /// `DISTINCT` and `ORDER BY`, which go by the columns made.
@@ -123,53 +131,63 @@ fn from_width(from: &From) -> usize {
     }
 }
 
-fn plan_from(from: &From) -> Arc<Plan> {
-    Arc::new(match from {
+fn plan_from(from: &From, evaluate: Evaluate<'_>) -> Result<Arc<Plan>> {
+    Ok(Arc::new(match from {
         From::View(view, alias) => Plan::View(*view, alias.as_str().into()),
         From::Function { call, alias, ordinality } => {
             let mut call = call.clone();
             match &mut call {
-                FunctionSource::Set(call) => call.args.iter_mut().for_each(finish),
-                FunctionSource::Scalar(expr) => finish(expr),
+                FunctionSource::Set(call) => {
+                    call.args.iter_mut().try_for_each(|arg| finish(arg, false, evaluate))?
+                }
+                FunctionSource::Scalar(expr) => finish(expr, false, evaluate)?,
             }
             Plan::Function { call: Arc::new(call), alias: alias.as_str().into(), ordinality: *ordinality }
         }
         From::Subquery { query, alias } => {
-            Plan::Subquery { input: plan_query(query), alias: alias.as_str().into() }
+            Plan::Subquery { input: plan_query(query, evaluate)?, alias: alias.as_str().into() }
         }
         From::Join(join) => Plan::NestLoop(Arc::new(NestLoop {
             kind: join.kind,
-            left: plan_from(&join.left),
+            left: plan_from(&join.left, evaluate)?,
             left_width: join.left_width,
-            right: plan_from(&join.right),
+            right: plan_from(&join.right, evaluate)?,
             right_width: join.right_width,
-            on: join.on.as_ref().map(plan_expr),
+            on: join.on.as_ref().map(|on| plan_expr(on, evaluate)).transpose()?,
             lateral: join.lateral,
         })),
-    })
+    }))
 }
 
-fn plan_aggregate(call: &AggregateCall) -> AggregateCall {
+fn plan_aggregate(call: &AggregateCall, evaluate: Evaluate<'_>) -> Result<AggregateCall> {
     let mut call = call.clone();
-    call.args.iter_mut().chain(&mut call.filter).for_each(finish);
-    call
+    call.args.iter_mut().chain(&mut call.filter).try_for_each(|expr| finish(expr, false, evaluate))?;
+    Ok(call)
 }
 
-/// The expression with plans in place of its queries.
-pub fn plan_expr(expr: &Expr) -> Expr {
+fn plan_exprs(exprs: &[Expr], evaluate: Evaluate<'_>) -> Result<Vec<Expr>> {
+    exprs.iter().map(|expr| plan_expr(expr, evaluate)).collect()
+}
+
+/// The expression with plans in place of its queries and values in place of what can be computed already.
+pub fn plan_expr(expr: &Expr, evaluate: Evaluate<'_>) -> Result<Expr> {
     let mut expr = expr.clone();
-    finish(&mut expr);
-    expr
+    finish(&mut expr, false, evaluate)?;
+    Ok(expr)
 }
 
-fn finish(expr: &mut Expr) {
+fn finish(expr: &mut Expr, lazy: bool, evaluate: Evaluate<'_>) -> Result<()> {
     if let Expr::Subquery(subquery) = expr {
-        let plan = plan_query(&subquery.query);
+        let plan = plan_query(&subquery.query, evaluate)?;
         // Whether there is a row is known from the first one.
         subquery.plan = Some(match subquery.kind {
             SubqueryKind::Exists => Arc::new(Plan::Narrow { input: plan, kept: 0 }),
             _ => plan,
         });
     }
-    expr.children_mut().into_iter().for_each(finish);
+    let lazy_below = lazy || lazy_parts(expr);
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+        expr.children_mut().into_iter().try_for_each(|child| finish(child, lazy_below, evaluate))
+    })?;
+    fold(expr, lazy, evaluate)
 }

@@ -11,7 +11,7 @@ use crate::sql::types::{Datum, Type, Wire, input};
 
 use super::prepared::{Portal, PortalState, Prepared, PreparedKind, utility_of, wire_of};
 use super::sink::{FieldInfo, ResultSink};
-use super::{Output, Session, already_prepared, in_failed_transaction, pump, row_tag};
+use super::{Output, Session, already_prepared, in_failed_transaction, pump, row_tag, with_stack_for};
 
 /// A Bind message.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +56,12 @@ impl Session {
 
     /// Parse. `types` are OIDs, 0 where the parameter's place is to decide.
     pub fn parse(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {
-        self.message(host, |session, _| session.parse_here(name, text, types))
+        with_stack_for(text, || {
+            self.message(host, |session, host| session.parse_here(host, name, text, types))
+        })
     }
 
-    fn parse_here(&mut self, name: &str, text: &str, types: &[u32]) -> Result<()> {
+    fn parse_here(&mut self, host: &mut dyn Host, name: &str, text: &str, types: &[u32]) -> Result<()> {
         if name.is_empty() {
             self.statements.remove("");
         }
@@ -74,7 +76,8 @@ impl Session {
             return Err(already_prepared(name));
         }
         let types: Vec<Type> = types.iter().map(|&oid| param_type(oid)).collect::<Result<_>>()?;
-        let prepared = Prepared::new(text, parsed, &self.environment(), &types)?;
+        let prepared =
+            Prepared::new(text, parsed, &self.environment(), &types, &mut |expr| self.constant(host, expr))?;
         self.statements.insert(name.to_owned(), Arc::new(prepared));
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::report::{Report, Result, SqlState};
 use crate::sql::analyze::{self, Environment};
 use crate::sql::execute::BoxNode;
 use crate::sql::parse::{Parsed, Statement, Utility};
-use crate::sql::plan::{Plan, plan_query};
+use crate::sql::plan::{Evaluate, Plan, plan_query};
 use crate::sql::types::{Datum, Type, Wire};
 
 use super::sink::FieldInfo;
@@ -40,6 +40,7 @@ impl Prepared {
         parsed: Option<Parsed>,
         environment: &Environment,
         types: &[Type],
+        evaluate: Evaluate<'_>,
     ) -> Result<Self> {
         let text: Arc<str> = text.into();
         let Some(parsed) = parsed else {
@@ -48,7 +49,7 @@ impl Prepared {
         match &parsed.statement {
             Statement::Query(query) => {
                 let analysed = analyze::query(query, &parsed.source, environment, types, true)?;
-                let (plan, fields) = planned(&analysed);
+                let (plan, fields) = planned(&analysed, evaluate)?;
                 Ok(Self { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params })
             }
             Statement::Utility(_) => {
@@ -76,7 +77,7 @@ pub fn utility_of(parsed: &Parsed) -> Option<&Utility> {
 }
 
 /// A query's plan and columns.
-pub fn planned(analysed: &analyze::Analysed) -> (Arc<Plan>, Vec<FieldInfo>) {
+pub fn planned(analysed: &analyze::Analysed, evaluate: Evaluate<'_>) -> Result<(Arc<Plan>, Vec<FieldInfo>)> {
     let fields = analysed
         .query
         .columns
@@ -88,7 +89,7 @@ pub fn planned(analysed: &analyze::Analysed) -> (Arc<Plan>, Vec<FieldInfo>) {
             wire: Wire::Text,
         })
         .collect();
-    (plan_query(&analysed.query), fields)
+    Ok((plan_query(&analysed.query, evaluate)?, fields))
 }
 
 /// A statement with its parameters' values, perhaps half run.

@@ -13,7 +13,7 @@ use crate::sql::parse::{Parsed, Utility};
 use crate::sql::plan::{self, Plan};
 use crate::sql::types::{Datum, Type, Wire};
 
-use super::prepared::{Prepared, PreparedKind, planned, utility_of};
+use super::prepared::{Prepared, PreparedKind, utility_of};
 use super::sink::FieldInfo;
 use super::transaction::mode_settings;
 use super::{Output, Session};
@@ -55,7 +55,7 @@ impl Session {
             Utility::Set(scope, target) => self.run_set(host, *scope, target)?,
             Utility::Reset(None) => host.reset_all()?,
             Utility::Reset(Some(name)) => host.set(name, None, Scope::Session)?,
-            Utility::Prepare(name, types, query) => self.prepare(parsed, name, types, query)?,
+            Utility::Prepare(name, types, query) => self.prepare(host, parsed, name, types, query)?,
             Utility::Deallocate(None) => self.statements.clear(),
             Utility::Deallocate(Some(name)) => {
                 self.statement(name)?;
@@ -112,6 +112,7 @@ impl Session {
 
     fn prepare(
         &mut self,
+        host: &mut dyn Host,
         parsed: &Parsed,
         name: &str,
         types: &[sqlparser::ast::DataType],
@@ -126,7 +127,7 @@ impl Session {
             .map(|ty| analyze::data_type(ty, &parsed.source, &environment))
             .collect::<Result<_>>()?;
         let analysed = analyze::query(query, &parsed.source, &environment, &types, true)?;
-        let (plan, fields) = planned(&analysed);
+        let (plan, fields) = self.planned(host, &analysed)?;
         let text = parsed.source.statement_text().into();
         let prepared = Prepared { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params };
         self.statements.insert(name.to_owned(), Arc::new(prepared));
@@ -141,7 +142,8 @@ impl Session {
         arguments: &[sqlparser::ast::Expr],
     ) -> Result<Output> {
         let statement = self.statement(name)?;
-        if statement.params.len() != arguments.len() {
+        // A statement without parameters does not look at arguments.
+        if statement.params.len() != arguments.len() && !statement.params.is_empty() {
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
             return Err(Report::error(SqlState::SYNTAX_ERROR, message).with_detail(format!(
                 "Expected {} parameters but got {}.",
@@ -152,9 +154,9 @@ impl Session {
         let environment = self.environment();
         let mut values = Vec::new();
         for (index, (argument, &ty)) in arguments.iter().zip(&statement.params).enumerate() {
-            let expr =
-                plan::plan_expr(&analyze::argument(argument, index, ty, &parsed.source, &environment)?);
-            values.push(self.value_of(host, &expr)?);
+            let expr = analyze::argument(argument, index, ty, &parsed.source, &environment)?;
+            let expr = plan::plan_expr(&expr, &mut |expr| self.constant(host, expr))?;
+            values.push(self.constant(host, &expr)?);
         }
         match &statement.kind {
             PreparedKind::Query { plan, fields } => Ok(Output::Rows {
@@ -173,11 +175,6 @@ impl Session {
         }
     }
 
-    fn value_of(&self, host: &mut dyn Host, expr: &Expr) -> Result<Datum> {
-        let mut ctx = Context::new(host, self.formats.clone(), self.times());
-        execute::eval(expr, &[], &mut ctx)
-    }
-
     fn explain(
         &mut self,
         host: &mut dyn Host,
@@ -186,7 +183,7 @@ impl Session {
         query: &sqlparser::ast::Query,
     ) -> Result<Output> {
         let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
-        let (plan, _) = planned(&analysed);
+        let (plan, _) = self.planned(host, &analysed)?;
         let mut lines = plan::explain::lines(&plan, options);
         if options.analyze {
             let start = host.now();
