@@ -44,6 +44,12 @@ wait_events! {
     20 SPARE_ACCEPT "Activity" "SpareAccept" "A client for a spare backend.";
     21 PG_SLEEP "Timeout" "PgSleep" "pg_sleep and its kin.";
     22 METRICS_MAIN "Activity" "MetricsMain" "The metrics process's main loop.";
+    23 WAL_FLUSH "IPC" "WalFlush" "Another process's flush of the log.";
+    24 WAL_WRITE "IO" "WalWrite" "A write to a segment of the log.";
+    25 WAL_SYNC "IO" "WalSync" "A sync of a segment of the log.";
+    26 WAL_INIT "IO" "WalInitWrite" "A new segment of the log, being filled with zeroes.";
+    27 WAL_INSERT "IPC" "WalInsert" "Insertions of others into the log, to be over.";
+    28 COMMIT_DELAY "Timeout" "CommitDelay" "commit_delay before a flush of the log.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);
