@@ -44,6 +44,9 @@ pub mod auth;
 // The write-ahead log: insertion, flushing, segments, reading.
 pub mod wal;
 
+// Pages: relations' files and the buffer pool.
+pub mod storage;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

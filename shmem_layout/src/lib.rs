@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
+pub mod storage;
 pub mod wait_stats;
 pub mod wal;
 
@@ -32,6 +33,7 @@ pub use primitives::{
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
+pub use storage::{BufferBucket, BufferDescriptor, PaddedLock, StorageCounts, StorageShared, SyncEntry};
 pub use wait_stats::WaitEventStats;
 pub use wal::{WalFlight, WalShared, WalSlot};
 
@@ -53,4 +55,10 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     WalFlight::LAYOUT,
     WalShared::LAYOUT,
     WalSlot::LAYOUT,
+    BufferDescriptor::LAYOUT,
+    BufferBucket::LAYOUT,
+    PaddedLock::LAYOUT,
+    StorageShared::LAYOUT,
+    SyncEntry::LAYOUT,
+    StorageCounts::LAYOUT,
 ];

@@ -50,6 +50,18 @@ wait_events! {
     26 WAL_INIT "IO" "WalInitWrite" "A new segment of the log, being filled with zeroes.";
     27 WAL_INSERT "IPC" "WalInsert" "Insertions of others into the log, to be over.";
     28 COMMIT_DELAY "Timeout" "CommitDelay" "commit_delay before a flush of the log.";
+    29 BUFFER_CONTENT "LWLock" "BufferContent" "Access to the content of a page in the buffer pool.";
+    30 BUFFER_MAPPING "LWLock" "BufferMapping" "A part of the table that says which page is in which buffer.";
+    31 BUFFER_IO "IPC" "BufferIo" "Another process's I/O of a buffer.";
+    32 BUFFER_PIN "BufferPin" "BufferPin" "Sole use of a buffer.";
+    33 DATA_FILE_READ "IO" "DataFileRead" "A read of a relation's file.";
+    34 DATA_FILE_WRITE "IO" "DataFileWrite" "A write to a relation's file.";
+    35 DATA_FILE_EXTEND "IO" "DataFileExtend" "A relation's file, to be made longer.";
+    36 DATA_FILE_SYNC "IO" "DataFileSync" "A relation's file, to reach the disk.";
+    37 DATA_FILE_TRUNCATE "IO" "DataFileTruncate" "A relation's file, to be cut off.";
+    38 EXTEND "Lock" "extend" "Another process that makes the same relation longer.";
+    39 SYNC_TABLE "LWLock" "CheckpointerComm" "The table of files that are to be synced.";
+    40 CHECKPOINT_WRITE_DELAY "Timeout" "CheckpointWriteDelay" "Between the writes of a checkpoint that is spread.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -9,6 +9,7 @@ mod harness_selftest;
 mod ipc;
 mod seccomp;
 mod server;
+mod storage;
 mod world;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[3],
     server::TESTS[4],
     control::TESTS,
+    storage::TESTS[0],
+    storage::TESTS[1],
 ];
 
 fn main() -> ExitCode {
