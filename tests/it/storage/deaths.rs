@@ -115,7 +115,12 @@ fn a_writer_dies_at_every_point() -> Result<(), Skip> {
         let pool = Pool::new(BUFFERS, vec![]);
         let me = pool.world.join();
         full_pool(&me, pool);
-        pool.session(&me).files().sync_all().expect("the disk works");
+        {
+            // What is dirty from here on is what the worker changes.
+            let session = pool.session(&me);
+            session.flush_relation(FORK.file).expect("the disk works");
+            session.files().sync_all().expect("the disk works");
+        }
         let dead = dies_at(pool, point, |session| {
             set_number(session, 3, 7);
             session.flush_relation(FORK.file).expect("the disk works");
