@@ -221,8 +221,8 @@ impl<'s> Mapping<'s> {
         }
     }
 
-    /// Buffers in all chains, for tests.
-    #[cfg(test)]
+    /// Buffers in all chains.
+    #[cfg(all(test, model))]
     pub fn linked(&self) -> Vec<BufferId> {
         let mut all = Vec::new();
         for bucket in self.buckets {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use shmem_layout::BufferDescriptor;
 
@@ -34,14 +34,12 @@ pub fn tag(block: u32) -> BufferTag {
 
 impl TestPool {
     pub fn new(buffers: usize) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let specs = [Ipc::region_specs(8), BufferPool::region_specs(buffers, 8)].concat();
         let segment = Segment::create(&Plan::new(&specs).unwrap(), HugePages::Off, None).unwrap();
         let segment: &'static Segment = Box::leak(Box::new(segment));
         let ipc: &'static Ipc<'static> = Box::leak(Box::new(Ipc::open(segment).unwrap()));
         let pool: &'static BufferPool<'static> = Box::leak(Box::new(BufferPool::open(segment).unwrap()));
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("tuskd-pool-{}-{number}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("tuskd-pool-{:016x}", segment.instance()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("base/5")).unwrap();
         Self { pool, ipc, slots: RefCell::new(SlotTable::new(ipc.slots())), folder }

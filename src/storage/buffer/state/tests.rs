@@ -51,9 +51,9 @@ fn what_keeps_a_tag() {
         (page | 7 << IO_SHIFT, false, false),
     ] {
         for (even_if_dirty, expected) in [(false, goes), (true, goes_if_dropped)] {
-            descriptor.state.store(state | 3 * ONE_USE, Release);
+            descriptor.state.store(state | (3 * ONE_USE), Release);
             assert_eq!(untag(descriptor, even_if_dirty), expected, "{state:#x} {even_if_dirty}");
-            assert_eq!(state_of(descriptor), if expected { ONE_PIN } else { state | 3 * ONE_USE });
+            assert_eq!(state_of(descriptor), if expected { ONE_PIN } else { state | (3 * ONE_USE) });
         }
     }
 }
