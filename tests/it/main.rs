@@ -33,6 +33,7 @@ const MODULES: &[&[Test]] = &[
     control::TESTS,
     storage::TESTS[0],
     storage::TESTS[1],
+    storage::TESTS[2],
 ];
 
 fn main() -> ExitCode {
