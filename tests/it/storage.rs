@@ -21,9 +21,6 @@ use crate::world::{MAX_PROCESSES, Worker, World};
 /// All tables of this folder.
 pub const TESTS: [&[Test]; 3] = [deaths::TESTS, random::TESTS, durability::TESTS];
 
-/// Blocks of a segment, so that the relation has several.
-pub const SEGMENT_BLOCKS: u32 = 32;
-
 /// The relation that everything is about.
 pub const FORK: RelFork =
     RelFork { file: RelFile { tablespace: 1663, database: 5, relation: 16384 }, fork: Fork::Main };
@@ -55,17 +52,13 @@ impl Pool {
 
     /// A session of a process; `me` lives as long.
     pub fn session<'s>(self, me: &'s Proc<'s>) -> StorageSession<'s> {
-        self.session_with(me, Files::new())
+        self.session_with(me, Files::new(), 32)
     }
 
-    /// The same with files that somebody watches.
-    pub fn session_with<'s>(self, me: &'s Proc<'s>, files: Files) -> StorageSession<'s> {
-        let settings = FileSettings {
-            data_directory: self.folder.clone(),
-            files,
-            max_open: 4,
-            segment_blocks: SEGMENT_BLOCKS,
-        };
+    /// The same with files that somebody watches, and so many blocks in each.
+    pub fn session_with<'s>(self, me: &'s Proc<'s>, files: Files, segment_blocks: u32) -> StorageSession<'s> {
+        let settings =
+            FileSettings { data_directory: self.folder.clone(), files, max_open: 4, segment_blocks };
         StorageSession::new(self.pool, me, Box::new(NoLog), settings)
     }
 

@@ -3,29 +3,56 @@
 //!
 //! A note that is made before the write instead of behind it, or a page that is said to be clean too early, fails here.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tuskd::ipc::Proc;
-use tuskd::os::file::Files;
 use tuskd::os::file::recording::{self, Entry, Recorded, Recorder};
+use tuskd::os::file::{Files, Operation, Watcher};
 use tuskd::storage::buffer::{BackgroundWriter, Unpaced};
 use tuskd::storage::{PAGE_SIZE, PageBuf, StorageSession};
 use tuskd::sync::Ordering;
 
-use super::{FORK, Pool, SEGMENT_BLOCKS, tag, word_at};
-use crate::harness::{Seed, Test, tests};
+use super::{FORK, Pool, tag, word_at};
+use crate::harness::{Rng, Seed, Test, tests};
 
 /// The tests of this module.
 pub const TESTS: &[Test] = tests![a_checkpoint_has_on_disk_what_stood_in_the_pages: 180];
 
 const PAGES: u32 = 60;
 const WORKERS: usize = 3;
-const CHECKPOINTS: u64 = 40;
+const CHECKPOINTS: u64 = 150;
+
+/// Blocks of a file: few, since a file that is noted for one page is synced for all.
+const SEGMENT_BLOCKS: u32 = 1;
 
 /// Number of the world that says that it is over; those of the pages stand behind the first.
 const IS_OVER: usize = 0;
+
+/// Records, on a disk that takes its time, so that others come between the steps of a write.
+struct SlowDisk {
+    recorder: Recorder,
+    rng: RefCell<Rng>,
+}
+
+impl Watcher for SlowDisk {
+    fn begin(&self, operation: &Operation<'_>) -> io::Result<u64> {
+        if matches!(operation, Operation::Write { .. }) {
+            let mut rng = self.rng.borrow_mut();
+            let us = if rng.below(4) == 0 { rng.below(4000) } else { rng.below(20) };
+            std::thread::sleep(Duration::from_micros(us));
+        }
+        self.recorder.begin(operation)
+    }
+
+    fn end(&self, number: u64, operation: &Operation<'_>) -> io::Result<()> {
+        self.recorder.end(number, operation)
+    }
+}
 
 fn change(session: &StorageSession<'_>, pool: Pool, block: u32) {
     let mut page = session.read(tag(block)).expect("it is there").lock_exclusive();
@@ -43,7 +70,9 @@ fn work(session: &StorageSession<'_>, pool: Pool, seed: u64) {
         match rng.below(50) {
             0 => drop(writer.write_some(session, 20, 2.0).expect("the disk works")),
             1 => session.flush_relation(FORK.file).expect("the disk works"),
-            _ => change(session, pool, rng.below(PAGES.into()) as u32),
+            2..10 => change(session, pool, rng.below(PAGES.into()) as u32),
+            // Puts a changed one out, which then is written by this process and not by the checkpoint.
+            _ => drop(session.read(tag(rng.below(PAGES.into()) as u32)).expect("it is there")),
         }
     }
 }
@@ -62,20 +91,21 @@ fn a_checkpoint_has_on_disk_what_stood_in_the_pages() {
     let pool = Pool::new(24, vec![]);
     let me: Proc<'_> = pool.world.join();
     let path = pool.folder().join("record");
-    let recorder = Rc::new(Recorder::create(&path).expect("a new file"));
-    let files = || Files::watched(Rc::clone(&recorder) as Rc<_>);
-    let session = pool.session_with(&me, files());
+    let recorder = Recorder::create(&path).expect("a new file");
+    let disk = Rc::new(SlowDisk { recorder, rng: RefCell::new(rng.clone()) });
+    let files = || Files::watched(Rc::clone(&disk) as Rc<_>);
+    let session = pool.session_with(&me, files(), SEGMENT_BLOCKS);
     Pool::make_relation(&session, PAGES, 1);
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
             let (seed, files) = (rng.next_u64(), files());
-            pool.world.fork(move |me| work(&pool.session_with(me, files), pool, seed))
+            pool.world.fork(move |me| work(&pool.session_with(me, files, SEGMENT_BLOCKS), pool, seed))
         })
         .collect();
-    (0..CHECKPOINTS).for_each(|_| checkpoint(&session, pool, &recorder));
+    (0..CHECKPOINTS).for_each(|_| checkpoint(&session, pool, &disk.recorder));
     pool.world.number(IS_OVER).store(1, Ordering::Release);
     workers.into_iter().for_each(|worker| pool.world.reap(worker));
-    checkpoint(&session, pool, &recorder);
+    checkpoint(&session, pool, &disk.recorder);
     drop(session);
     let entries = recording::read(&path).expect("just written");
     assert_eq!(check(&entries), CHECKPOINTS + 1);
