@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tuskd::protocol::client::{BackendMessage, Fields, FrontendEncoder, next_message};
+use anyhow::{Context, Result, anyhow, bail};
+use tuskd::protocol::client::{BackendMessage, Fields, FrontendEncoder, next_message, transcript};
 
 use super::server::{Server, USER};
 
@@ -125,6 +125,27 @@ impl Client {
         Ok(self.query(sql)? == Came::Ready && self.told.len() == before)
     }
 
+    /// Sends a query and writes down all that it is answered.
+    pub fn transcribe(&mut self, sql: &str, lines: &mut Vec<String>) -> Result<Came> {
+        let mut message = Vec::new();
+        FrontendEncoder::new(&mut message).query(sql);
+        self.stream.write_all(&message)?;
+        loop {
+            while let Some(length) = self.whole_message() {
+                let decoded = next_message(&self.received).map_err(|report| anyhow!("{}", report.message))?;
+                lines.extend(decoded.iter().flat_map(|(message, _)| transcript::lines(message)));
+                let is_ready = self.received[0] == b'Z';
+                self.received.drain(..length);
+                if is_ready {
+                    return Ok(Came::Ready);
+                }
+            }
+            if self.receive()? == Came::Closed {
+                return Ok(Came::Closed);
+            }
+        }
+    }
+
     /// Says goodbye.
     pub fn terminate(mut self) -> Result<()> {
         let mut message = Vec::new();
@@ -145,13 +166,23 @@ impl Client {
                     return Ok(Came::Ready);
                 }
             }
-            let mut chunk = [0; 4096];
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Ok(Came::Closed),
-                Ok(count) => self.received.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(Came::Closed),
-                Err(error) => return Err(error).context("waiting for the server"),
+            if self.receive()? == Came::Closed {
+                return Ok(Came::Closed);
             }
+        }
+    }
+
+    /// Waits for more bytes.
+    fn receive(&mut self) -> Result<Came> {
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Ok(Came::Closed),
+            Ok(count) => {
+                self.received.extend_from_slice(&chunk[..count]);
+                Ok(Came::Ready)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(Came::Closed),
+            Err(error) => Err(error).context("waiting for the server"),
         }
     }
 
@@ -163,7 +194,7 @@ impl Client {
     }
 
     fn look(&mut self) -> Result<()> {
-        let message = next_message(&self.received).map_err(|report| anyhow::anyhow!("{}", report.message))?;
+        let message = next_message(&self.received).map_err(|report| anyhow!("{}", report.message))?;
         match message.map(|(message, _)| message) {
             Some(BackendMessage::ErrorResponse(fields) | BackendMessage::NoticeResponse(fields)) => {
                 let told = Told::new(&fields);
