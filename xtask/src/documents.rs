@@ -6,6 +6,7 @@
 mod crashes;
 mod facts;
 mod signals;
+mod statements;
 mod tree;
 
 use std::cell::Cell;

@@ -17,7 +17,7 @@ use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::pidfd::PidFd;
 use crate::os::process::{self, Pid};
 use crate::protocol::encode::Encoder;
-use crate::report::{self, Report, Severity, SqlState};
+use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::sql::host::{
     AlterSystem, Host, Scope, SessionFacts, SettingRow, StatementClass, TransactionEvent,
 };
@@ -124,6 +124,9 @@ impl Backend<'_, '_, '_> {
         if self.ctx.me.take_interrupts(Interrupts::CANCEL) == Interrupts::CANCEL {
             return Err(Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
         }
+        if self.ctx.me.take_interrupts(Interrupts::FLOATING_POINT) == Interrupts::FLOATING_POINT {
+            return Err(floating_point_exception());
+        }
         Ok(())
     }
 
@@ -158,6 +161,14 @@ impl Backend<'_, '_, '_> {
         let since = if begins { (now() + EPOCH_2000_US) as u64 } else { 0 };
         self.ctx.server.activities.of(self.ctx.id.slot()).set_transaction_start(since);
     }
+}
+
+/// What SIGFPE says.
+pub fn floating_point_exception() -> Box<Report> {
+    Report::error(SqlState::FLOATING_POINT_EXCEPTION, "floating-point exception").with_detail(
+        "An invalid floating-point operation was signaled. This probably means an out-of-range result or an invalid \
+         operation, such as division by zero.",
+    )
 }
 
 /// What `transaction_timeout` says.

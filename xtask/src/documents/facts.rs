@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Stage, crashes, signals, tree};
+use super::{Stage, crashes, signals, statements, tree};
 
 /// One fact.
 pub struct Fact {
@@ -28,7 +28,6 @@ const fn fact(document: u8, text: &'static str, due: Due) -> Fact {
     Fact { document, text, due }
 }
 
-const SQL: &str = "needs statements";
 const STORAGE: &str = "needs storage and WAL";
 const REPLICATION: &str = "needs replication";
 const UNDO: &str = "needs undo segments";
@@ -47,7 +46,7 @@ pub const FACTS: &[Fact] = &[
     fact(0, "kill ends one session and touches no other", Check(signals::terminate_one)),
     fact(0, "crash recovery brings the data to a consistent state", Missing(STORAGE)),
     fact(0, "a standby begins archive recovery, then hot standby", Missing(REPLICATION)),
-    fact(0, "pg_terminate_backend() ends a session", Missing(SQL)),
+    fact(0, "pg_terminate_backend() ends a session", Check(statements::terminate_backend)),
     fact(1, "postmaster.pid holds the pid and more; an orderly stop removes it", Check(signals::pid_file)),
     fact(1, "every process is the postmaster's child", Check(tree::no_grandchildren)),
     fact(1, "comm is postgres", Check(tree::comm)),
@@ -71,7 +70,7 @@ pub const FACTS: &[Fact] = &[
     fact(1, "titles and lives of wal sender and wal receiver", Missing(REPLICATION)),
     fact(1, "startup process recovering SEGMENT, always there on a standby", Missing(REPLICATION)),
     fact(1, "title and life of background workers", Missing("nothing registers one yet")),
-    fact(1, "title and life of parallel workers", Missing(SQL)),
+    fact(1, "title and life of parallel workers", Missing("needs parallel query")),
     fact(
         1,
         "after SIGKILL of the postmaster, postmaster.pid stays and the next start works",
@@ -87,8 +86,8 @@ pub const FACTS: &[Fact] = &[
         "backend: SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGCHLD, and SIGINT when idle, leave it alone",
         Check(signals::backend_ignores),
     ),
-    fact(1, "backend: SIGINT cancels the running statement", Missing(SQL)),
-    fact(1, "backend: SIGFPE is an ERROR", Missing(SQL)),
+    fact(1, "backend: SIGINT cancels the running statement", Check(statements::sigint)),
+    fact(1, "backend: SIGFPE is an ERROR", Check(statements::sigfpe)),
     fact(1, "postmaster: SIGHUP reloads, and children are told", Check(signals::reload)),
     fact(1, "postmaster: SIGINT is a fast shutdown", Check(signals::fast)),
     fact(1, "postmaster: SIGTERM is a smart shutdown", Check(signals::smart)),
@@ -108,7 +107,8 @@ pub const FACTS: &[Fact] = &[
     fact(2, "autoanalyze: its launcher, workers, thresholds and settings", Missing(STORAGE)),
     fact(2, "logical replication launcher and workers", Missing(REPLICATION)),
     fact(2, "undo launcher and workers, recycle bin", Missing(UNDO)),
-    fact(2, "pg_stat_activity, pg_stat_database", Missing(SQL)),
+    fact(2, "pg_stat_activity: sessions and their states", Check(statements::activity)),
+    fact(2, "pg_stat_database", Missing(STORAGE)),
     fact(2, "the archiver archives WAL segments", Missing(STORAGE)),
     fact(
         3,
@@ -135,7 +135,7 @@ pub const FACTS: &[Fact] = &[
         Missing(STORAGE),
     ),
     fact(3, "an orphaned session's CHECKPOINT, VACUUM, bulk INSERT and pg_stat_all_tables", Missing(STORAGE)),
-    fact(3, "csvlog lines with process, query and location", Missing(SQL)),
+    fact(3, "csvlog lines with process, query and location", Check(statements::csvlog)),
     fact(
         4,
         "children inherit the postmaster's shared memory; nobody forks but the postmaster",

@@ -119,6 +119,23 @@ impl Client {
         self.wait()
     }
 
+    /// The rows that a query answers, their values one after the other; an error if it fails.
+    pub fn rows(&mut self, sql: &str) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        self.transcribe(sql, &mut lines)?;
+        if let Some(error) = lines.iter().find(|line| line.starts_with("error ")) {
+            bail!("{sql}: {error}");
+        }
+        Ok(lines.iter().filter_map(|line| Some(line.strip_prefix("row ")?.to_owned())).collect())
+    }
+
+    /// Sends a query and does not wait for its answer.
+    pub fn begin(&mut self, sql: &str) -> Result<()> {
+        let mut message = Vec::new();
+        FrontendEncoder::new(&mut message).query(sql);
+        Ok(self.stream.write_all(&message)?)
+    }
+
     /// Whether a statement is answered without an error.
     pub fn answers(&mut self, sql: &str) -> Result<bool> {
         let before = self.told.len();
