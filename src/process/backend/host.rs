@@ -88,7 +88,13 @@ pub fn facts(ctx: &ProcessContext<'_>, client: &Client) -> SessionFacts {
             Peer::Unix { .. } => None,
             Peer::Tcp { address, port } => Some((address.to_string(), i32::from(*port))),
         },
-        server: None,
+        server: match &client.peer {
+            Peer::Unix { .. } => None,
+            Peer::Tcp { .. } => {
+                let address = ctx.speaker.as_ref().map(|speaker| speaker.local_host.clone());
+                address.map(|address| (address, ctx.settings.get(config::PORT) as i32))
+            }
+        },
         version: format!("{} on x86_64-linux, compiled by rustc", report::VERSION),
         postmaster_start: ctx.server.started.as_microsecond() - EPOCH_2000_US,
     }
