@@ -12,6 +12,7 @@ pub mod listen;
 pub mod lock_files;
 pub mod state;
 
+mod background_workers;
 mod launch;
 mod log_pipe;
 mod server_loop;

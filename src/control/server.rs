@@ -51,7 +51,12 @@ fn serve(program: &Program, server: &Server, foreground_messages: bool, args: &[
         );
     }
     write_options_file(program, &data_dir, args);
-    postmaster::run(Options { data_dir, settings: server.settings.clone(), foreground_messages })
+    postmaster::run(Options {
+        data_dir,
+        settings: server.settings.clone(),
+        foreground_messages,
+        ..Options::default()
+    })
 }
 
 fn no_data_directory(program: &Program) -> Failure {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::background_workers::WorkerList;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
 use super::lock_files::{PidFileGuard, lock_instance};
@@ -26,21 +27,24 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::title::{CAPACITY, Title};
+use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
+use shmem_layout::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 
 /// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
 const SLOTS_BESIDE_SESSIONS: usize = 64;
 
 /// How the server is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Options {
     /// The data directory.
     pub data_dir: PathBuf,
@@ -48,6 +52,10 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Whether somebody sits in front of it: say how to connect.
     pub foreground_messages: bool,
+    /// Background workers that are there from the start.
+    pub workers: Vec<BackgroundWorker>,
+    /// Functions that background workers can run.
+    pub worker_functions: Vec<WorkerFunction>,
 }
 
 /// What outlives an incarnation.
@@ -66,6 +74,8 @@ pub struct Postmaster {
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
+    pub(super) workers: WorkerList,
+    worker_functions: Vec<WorkerFunction>,
 }
 
 /// Runs the server until it stops.
@@ -144,6 +154,8 @@ fn start_with(
         next_watchdog: None,
         logger: None,
         log_pipe: None,
+        workers: WorkerList::default(),
+        worker_functions: options.worker_functions.clone(),
     };
     postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
@@ -153,6 +165,7 @@ fn start_with(
     }
     let access = Access::load(&postmaster.settings, |note| postmaster.log(note))?;
     postmaster.access = access;
+    postmaster.register_workers(options.workers.clone());
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
@@ -188,6 +201,18 @@ impl Postmaster {
     pub(super) fn log(&self, report: &Report) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
         self.log.emit(report, &LogContext::new(pid, "postmaster", self.started, &self.lines));
+    }
+
+    fn register_workers(&mut self, registered: Vec<BackgroundWorker>) {
+        let mut workers = WorkerList::default();
+        workers.register(registered, &self.settings, |report| self.log(report));
+        self.workers = workers;
+    }
+
+    pub(super) fn forget_workers_of_a_crash(&mut self) {
+        let mut workers = std::mem::take(&mut self.workers);
+        workers.start_over(|report| self.log(report));
+        self.workers = workers;
     }
 
     pub(super) fn set_status(&mut self, status: &str) {
@@ -285,6 +310,7 @@ impl Postmaster {
         io_method: Choice,
     ) -> report::Result<u8> {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
+        let worker_functions = std::mem::take(&mut self.worker_functions);
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {
@@ -304,6 +330,12 @@ impl Postmaster {
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
                 connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
+                workers: Workers::new(segment.region("background workers", 1).map_err(|e| failed(&e))?),
+                worker_functions: &worker_functions,
+                autovacuum: Board::new(
+                    &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
+                    segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
+                ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
                 listeners,
@@ -323,11 +355,16 @@ impl Postmaster {
     }
 
     fn make_segment(&mut self, sessions: usize) -> report::Result<Segment> {
-        let slots = sessions + SLOTS_BESIDE_SESSIONS;
+        let workers = self.settings.get(config::MAX_WORKER_PROCESSES) as usize;
+        let autovacuum_workers = self.settings.get(config::AUTOVACUUM_WORKER_SLOTS) as usize;
+        let slots = sessions + workers + autovacuum_workers + SLOTS_BESIDE_SESSIONS;
         let mut specs = Ipc::region_specs(slots);
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
+        specs.push(RegionSpec::of::<WorkerSlot>("background workers", 1, workers));
+        specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
+        specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,
