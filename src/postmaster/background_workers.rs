@@ -181,8 +181,7 @@ impl Incarnation<'_> {
         }
         match registered.runs {
             Some((id, _)) => self.children.signal(Signal::TERM, |entry| entry.id == id),
-            // Whoever waits for its start need not wait for the loop's next turn, which forgets it.
-            None => self.tell_pid(at, 0),
+            None => self.forget_worker(at),
         }
     }
 
@@ -201,6 +200,7 @@ impl Incarnation<'_> {
         }
     }
 
+    /// Its slot is free before anybody is told, so that who waited for its end can have the slot.
     fn forget_worker(&mut self, at: usize) {
         let registered = self.postmaster.workers.list.swap_remove(at);
         self.log(&debug(format!("unregistering background worker \"{}\"", registered.worker.name)));
@@ -279,10 +279,10 @@ impl Incarnation<'_> {
         } else {
             registered.failed_at = Some(Monotonic::now());
         }
-        self.tell_pid(at, 0);
-        let registered = &self.postmaster.workers.list[at];
         if registered.terminate || registered.worker.restart == Restart::Never {
             self.forget_worker(at);
+        } else {
+            self.tell_pid(at, 0);
         }
     }
 }

@@ -28,9 +28,13 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[1],
     server::TESTS[2],
     server::TESTS[3],
+    server::TESTS[4],
     control::TESTS,
 ];
 
 fn main() -> ExitCode {
+    if let Some(code) = server::workers::programs::serve_if_asked() {
+        return code;
+    }
     harness::main(MODULES)
 }
