@@ -55,7 +55,8 @@ impl WaitSummary {
             seen >= wanted
         })?;
         let ceiling = if bucket + 1 < BUCKETS { bucket_floor_ns(bucket + 1) } else { u64::MAX };
-        Some(Duration::from_nanos(ceiling))
+        // No wait was longer than all of them together, which bounds the open bucket.
+        Some(Duration::from_nanos(ceiling).min(self.total))
     }
 }
 
@@ -67,9 +68,13 @@ mod tests {
     fn quantiles_come_from_the_right_bucket() {
         let mut summary = WaitSummary { count: 0, total: Duration::ZERO, buckets: [0; BUCKETS] };
         assert_eq!(summary.quantile(0.5), None);
+        summary.total = Duration::from_secs(60);
         summary.buckets[1] = 98;
         summary.buckets[11] = 2;
         assert_eq!(summary.quantile(0.5), Some(Duration::from_nanos(bucket_floor_ns(2))));
         assert_eq!(summary.quantile(0.99), Some(Duration::from_nanos(bucket_floor_ns(12))));
+        // A spare that waited for a minute once was shown with 584 years.
+        summary.buckets[BUCKETS - 1] = 2;
+        assert_eq!(summary.quantile(0.99), Some(Duration::from_secs(60)));
     }
 }

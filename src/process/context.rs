@@ -116,12 +116,22 @@ impl<'s> ProcessContext<'s> {
 
     /// Logs a report.
     pub fn log(&self, report: &Report) {
+        let query = self.speaker.as_ref().and_then(|speaker| speaker.query.as_deref());
+        self.log_of(report, query);
+    }
+
+    /// Logs a report that shows the statement already, or says nothing of it.
+    pub fn log_without_statement(&self, report: &Report) {
+        self.log_of(report, None);
+    }
+
+    fn log_of(&self, report: &Report, query: Option<&str>) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
         let mut context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
         context.activity = self.title.activity();
         if let Some(speaker) = &self.speaker {
             context.application_name = self.settings.get(config::APPLICATION_NAME);
-            context.query = speaker.query.as_deref();
+            context.query = query;
             context.client = Some(Client {
                 user: speaker.names.as_ref().map(|names| names.0.as_str()),
                 database: speaker.names.as_ref().map(|names| names.1.as_str()),

@@ -29,6 +29,7 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[2],
     server::TESTS[3],
     server::TESTS[4],
+    server::TESTS[5],
     control::TESTS,
 ];
 

@@ -15,11 +15,12 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 5] = [
+pub const TESTS: [&[Test]; 6] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
+    connections::statements::TESTS,
     workers::TESTS,
 ];
 

@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 mod latches;
 mod lwlocks;
 mod messages;
+mod statements;
 mod world;
 
 /// A name, what one operation is, and the function that performs it `count` times.
 pub type Scenario = (&'static str, &'static str, fn(count: u64) -> Result<()>);
 
 /// All scenarios, in the order in which they are reported.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 11] = [
     (
         "write_one_byte",
         "write one byte to /dev/null: the counting itself adds nothing",
@@ -33,6 +34,12 @@ pub const SCENARIOS: [Scenario; 9] = [
         "a request and its answer; the server in epoll",
         messages::exchange_by_epoll,
     ),
+    (
+        "select",
+        "a constant select by the simple protocol, in a session of a server",
+        statements::constant_select,
+    ),
+    ("select_prepared", "the same, prepared", statements::prepared_select),
 ];
 
 /// Performs the scenario called `name` `count` times.

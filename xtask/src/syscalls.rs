@@ -44,9 +44,11 @@ pub fn run(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds ourselves once more. Returns where the program is.
+/// Builds ourselves once more, and the server. Returns where our program is.
 fn build_for_release() -> Result<PathBuf> {
-    let status = workspace::cargo().args(["build", "--quiet", "--release", "--package", "xtask"]).status()?;
+    let status = workspace::cargo()
+        .args(["build", "--quiet", "--release", "--package", "xtask", "--package", "tuskd"])
+        .status()?;
     if !status.success() {
         bail!("building xtask for release failed ({status})");
     }

@@ -18,7 +18,7 @@ pub fn is_asked_for(ctx: &ProcessContext<'_>, class: StatementClass) -> bool {
 
 /// Logs a statement, or an Execute with its parameters.
 pub fn statement(ctx: &ProcessContext<'_>, what: &str, text: &str, parameters: String) {
-    ctx.log(&with_parameters(Report::log(format!("{what}: {text}")), parameters));
+    ctx.log_without_statement(&with_parameters(Report::log(format!("{what}: {text}")), parameters));
 }
 
 fn with_parameters(report: Report, parameters: String) -> Report {
@@ -68,10 +68,13 @@ impl Timed {
         let duration = format!("duration: {}.{:03} ms", micros / 1000, micros % 1000);
         match self.verdict(ctx, micros) {
             Verdict::Nothing => {}
-            Verdict::Duration => ctx.log(&Report::log(duration)),
+            Verdict::Duration => ctx.log_without_statement(&Report::log(duration)),
             Verdict::DurationAndText => {
                 let (text, parameters) = what();
-                ctx.log(&with_parameters(Report::log(format!("{duration}  {text}")), parameters));
+                ctx.log_without_statement(&with_parameters(
+                    Report::log(format!("{duration}  {text}")),
+                    parameters,
+                ));
             }
         }
     }

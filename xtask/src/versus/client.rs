@@ -113,6 +113,12 @@ impl Client {
         self.wait()
     }
 
+    /// Sends messages that end with a Sync and waits for its answer.
+    pub fn exchange(&mut self, messages: &[u8]) -> Result<Came> {
+        self.stream.write_all(messages)?;
+        self.wait()
+    }
+
     /// Whether a statement is answered without an error.
     pub fn answers(&mut self, sql: &str) -> Result<bool> {
         let before = self.told.len();

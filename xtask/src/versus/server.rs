@@ -137,6 +137,11 @@ impl Programs {
             build.arg("--release");
         }
         ensure!(build.status().context("cargo build")?.success(), "tuskd does not build");
+        Self::built_tuskd(workplace, is_release)
+    }
+
+    /// Ours as it was built before.
+    pub fn built_tuskd(workplace: &Workplace, is_release: bool) -> Result<Self> {
         let folder = if is_release { "release" } else { "debug" };
         let built = workspace::target_dir()?.join(folder).join("tuskd");
         Ok(Self::Tuskd(workplace.copy(&built, "tuskd")?))

@@ -78,6 +78,19 @@ impl Client {
         self.until_ready()
     }
 
+    /// What a query string is answered.
+    pub fn query(&mut self, sql: &str) -> Vec<String> {
+        self.send(|out| out.query(sql));
+        self.until_ready()
+    }
+
+    /// The one value that a query answers.
+    pub fn value(&mut self, sql: &str) -> String {
+        let answer = self.query(sql);
+        let row = answer.iter().find_map(|line| line.strip_prefix("D "));
+        row.unwrap_or_else(|| panic!("{sql}: {answer:?}")).to_string()
+    }
+
     /// An empty statement's answer.
     pub fn empty_query(&mut self) -> Vec<String> {
         self.send(|out| out.query(""));
@@ -137,9 +150,34 @@ fn shown(message: &BackendMessage<'_>) -> String {
         M::ReadyForQuery(status) => format!("Z {}", char::from(*status)),
         M::NegotiateProtocolVersion { version, options } => format!("v {} {options:?}", version & 0xffff),
         M::EmptyQueryResponse => "I".to_string(),
+        M::RowDescription(columns) => {
+            let columns = columns.iter().map(|column| format!(" {}:{}", column.name, column.type_oid));
+            format!("T{}", columns.collect::<String>())
+        }
+        M::DataRow(values) => format!("D{}", values.iter().map(value).collect::<String>()),
+        M::CommandComplete { tag } => format!("C {tag}"),
+        M::ParseComplete => "1".to_string(),
+        M::BindComplete => "2".to_string(),
+        M::CloseComplete => "3".to_string(),
+        M::PortalSuspended => "s".to_string(),
+        M::NoData => "n".to_string(),
+        M::ParameterDescription(types) => {
+            format!("t{}", types.iter().map(|oid| format!(" {oid}")).collect::<String>())
+        }
         M::ErrorResponse(fields) | M::NoticeResponse(fields) => {
             format!("{} {}: {}", fields.severity(), fields.sqlstate(), fields.message())
         }
         other => format!("{other:?}"),
+    }
+}
+
+/// A value with a blank before it: as text, in hexadecimal if it cannot be text.
+fn value(value: Option<&[u8]>) -> String {
+    match value {
+        None => " NULL".to_string(),
+        Some(bytes) if bytes.iter().any(|byte| *byte < b' ') => {
+            format!(" \\x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+        Some(bytes) => format!(" {}", String::from_utf8_lossy(bytes)),
     }
 }

@@ -22,7 +22,8 @@ pub const TESTS: &[Test] = tests![
 
 const READY: &str = "database system is ready to accept connections";
 
-fn kill(pid: i32, signal: Signal) {
+/// Signals a session.
+pub fn kill(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("it lives");
 }
 

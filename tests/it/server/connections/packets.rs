@@ -137,12 +137,13 @@ fn passwords_are_checked() {
     for (name, password, told) in [
         (&*user, "wrong", format!("password authentication failed for user \"{user}\"")),
         ("stranger", "sesame", "password authentication failed for user \"stranger\"".to_string()),
-        (&*user, "sesame", "statements are not supported yet".to_string()),
+        (&*user, "sesame", "(1 row)".to_string()),
     ] {
         let mut psql = Command::new("psql");
         psql.env("PGPASSWORD", password).args(["-X", "-h", "/tmp", "-p", &server.port.to_string()]);
         let output = psql.args(["-U", name, "-c", "select 1", "postgres"]).output().expect("psql runs");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
         assert!(text.contains(&told), "{name} {password}: {text}");
     }
 }
