@@ -10,6 +10,7 @@
 pub mod children;
 pub mod listen;
 pub mod lock_files;
+pub mod options_file;
 pub mod state;
 
 mod background_workers;

@@ -13,7 +13,7 @@ use crate::config;
 use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
-use crate::os::signal::Signal;
+use crate::os::signal::{Signal, SignalFd};
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
@@ -255,7 +255,7 @@ impl<'s> Incarnation<'s> {
     }
 
     fn on_signals(&mut self) {
-        while let Ok(Some(info)) = self.postmaster.signalfd.read() {
+        while let Some(Ok(Some(info))) = self.postmaster.signalfd.as_ref().map(SignalFd::read) {
             match info.signal {
                 Signal::HUP => self.reload(),
                 Signal::TERM => {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::background_workers::WorkerList;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
-use super::lock_files::{PidFileGuard, lock_instance};
+use super::lock_files::{PidFileGuard, check_data_dir, lock_instance};
 use super::log_pipe::{LogPipe, RunningLogger};
+use super::options_file;
 use super::server_loop::{End, Incarnation};
 use super::state::State;
 use crate::config::{self, Reader, Settings, Start};
@@ -52,6 +53,10 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Whether somebody sits in front of it: say how to connect.
     pub foreground_messages: bool,
+    /// The program as it was called, and its arguments, for `postmaster.opts`; no program: no file.
+    pub program: String,
+    /// See `program`.
+    pub arguments: Vec<String>,
     /// Background workers that are there from the start.
     pub workers: Vec<BackgroundWorker>,
     /// Functions that background workers can run.
@@ -62,7 +67,8 @@ pub struct Options {
 pub struct Postmaster {
     pub(super) settings: Settings,
     pub(super) epoll: Epoll,
-    pub(super) signalfd: SignalFd,
+    /// `None` in children.
+    pub(super) signalfd: Option<SignalFd>,
     pub(super) log: Log,
     lines: LineNumbers,
     started: Timestamp,
@@ -120,6 +126,7 @@ fn start_with(
 ) -> report::Result<ExitCode> {
     let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
+    check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
     let started = Timestamp::now();
     let port = settings.get(config::PORT) as u16;
@@ -127,6 +134,7 @@ fn start_with(
     let first_dir = socket_dirs.first().cloned().unwrap_or_default();
     let (pid_file, was_left) =
         PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
+    write_options(options, &data_dir)?;
     let postmaster_signals =
         SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
     signal::block(&postmaster_signals);
@@ -142,7 +150,7 @@ fn start_with(
     let mut postmaster = Postmaster {
         settings,
         epoll,
-        signalfd,
+        signalfd: Some(signalfd),
         log,
         lines: LineNumbers::default(),
         started,
@@ -182,6 +190,15 @@ fn start_with(
         pid_file.remove();
     }
     Ok(ExitCode::from(code))
+}
+
+fn write_options(options: &Options, data_dir: &Path) -> report::Result<()> {
+    if options.program.is_empty() {
+        return Ok(());
+    }
+    options_file::write(data_dir, &options.program, &options.arguments).map_err(|error| {
+        Report::fatal(SqlState::IO_ERROR, format!("could not create file \"postmaster.opts\": {error}"))
+    })
 }
 
 fn fatal_io(what: &str, error: &std::io::Error) -> Box<Report> {
@@ -274,6 +291,9 @@ impl Postmaster {
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
     pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
+        // Through them a child would hear, and could change, what its parent watches.
+        self.epoll.close();
+        self.signalfd = None;
         let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
