@@ -30,6 +30,7 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[3],
     server::TESTS[4],
     server::TESTS[5],
+    server::TESTS[6],
     control::TESTS,
 ];
 

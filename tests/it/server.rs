@@ -3,6 +3,7 @@
 
 mod connections;
 mod lifecycle;
+mod users;
 pub mod workers;
 
 use std::fs;
@@ -15,13 +16,14 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 6] = [
+pub const TESTS: [&[Test]; 7] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
     connections::statements::TESTS,
     workers::TESTS,
+    users::TESTS,
 ];
 
 /// A server with a data directory of its own.
