@@ -191,6 +191,16 @@ impl<'s> Activities<'s> {
         record.copy()
     }
 
+    /// The role in a record.
+    pub fn user_of(self, slot: SlotIndex) -> u32 {
+        self.records[slot.index()].user.load(Ordering::Acquire)
+    }
+
+    /// The database in a record.
+    pub fn database_of(self, slot: SlotIndex) -> u32 {
+        self.records[slot.index()].database.load(Ordering::Acquire)
+    }
+
     /// Empties a record whose process is gone.
     pub fn clear(self, slot: SlotIndex) {
         let writer = self.of(slot);
