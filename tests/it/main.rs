@@ -31,6 +31,7 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[4],
     server::TESTS[5],
     server::TESTS[6],
+    server::TESTS[7],
     control::TESTS,
 ];
 
