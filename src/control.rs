@@ -19,6 +19,7 @@ mod pid_file;
 mod program;
 mod server;
 mod top;
+mod user;
 
 use std::ffi::OsString;
 use std::path::Path;

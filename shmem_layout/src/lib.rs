@@ -20,6 +20,7 @@ pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
 pub mod wait_stats;
+pub mod workers;
 
 pub use control::ControlBlock;
 pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
@@ -32,6 +33,7 @@ pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
 pub use wait_stats::WaitEventStats;
+pub use workers::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 
 /// Every shared struct, in the order of the generated C header (a struct stands behind those it contains).
 #[cfg(not(model))]
@@ -48,4 +50,7 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     ControlBlock::LAYOUT,
     WaitEventStats::LAYOUT,
     StopPointWord::LAYOUT,
+    WorkerSlot::LAYOUT,
+    AutovacuumBoard::LAYOUT,
+    AutovacuumPlace::LAYOUT,
 ];

@@ -23,9 +23,9 @@ pub fn tuskd() -> String {
 
 Usage:
   tuskd run        [-D DIR] [-p PORT] [-k SOCKETDIR] [-c NAME=VALUE]... [--user NAME]
-  tuskd init       [-D DIR] [-U OWNER] [-A METHOD] ...
+  tuskd init       [-D DIR] [-U OWNER] [-A METHOD] [--user NAME] ...
   tuskd start      [-D DIR] [-l FILE] [-W] [-t SECS] [-s] [-o OPTIONS] [-p PORT] [-k SOCKETDIR]
-                   [-c NAME=VALUE]... [--end-orphans]
+                   [-c NAME=VALUE]... [--end-orphans] [--user NAME]
   tuskd stop       [-D DIR] [-m smart|fast|immediate] [-W] [-t SECS] [-s]
   tuskd restart    as stop and start
   tuskd reload     [-D DIR] [-s]
@@ -39,6 +39,7 @@ Usage:
   tuskd install-links DIR
   tuskd demo
 
+As root, --user NAME gives up root's rights for NAME's before anything is made or started.
 Without -D the data directory is $PGDATA, or tuskd-data in the current directory.
   run            runs a server in the foreground; an absent or empty data directory is made first
   init           makes a data directory (\"tuskd init --help\" lists its options)

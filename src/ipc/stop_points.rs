@@ -40,6 +40,7 @@ stop_points! {
     BarrierArrived "Arrival is shown, the phase not looked at yet.";
     BarrierMoved "The phase has moved, the waiters are not told yet.";
     QueueWrittenBeforeWake "Bytes are published, the receiver is not woken yet.";
+    AutovacuumWorkerStarted "An autovacuum worker has its place and its title, and has looked at no table yet.";
 }
 
 const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);

@@ -44,6 +44,8 @@ wait_events! {
     20 SPARE_ACCEPT "Activity" "SpareAccept" "A client for a spare backend.";
     21 PG_SLEEP "Timeout" "PgSleep" "pg_sleep and its kin.";
     22 METRICS_MAIN "Activity" "MetricsMain" "The metrics process's main loop.";
+    23 BACKGROUND_WORKER_STARTUP "IPC" "BgworkerStartup" "The start of a background worker.";
+    24 BACKGROUND_WORKER_SHUTDOWN "IPC" "BgworkerShutdown" "The end of a background worker.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -17,9 +17,20 @@ use crate::os::process::{self, Fork};
 use crate::os::signal::{self, Signal};
 use crate::process::context::ProcessContext;
 use crate::process::kinds::Kind;
+use crate::process::workers::BackgroundWorker;
 use crate::process::{accept, quit_messages, serve_accepted};
 use crate::report::Report;
 use crate::sync::{Monotonic, Ordering};
+
+/// What a child is given beside what all have.
+pub(super) enum Given {
+    /// Nothing.
+    Nothing,
+    /// A client.
+    Client(OwnedFd),
+    /// What a background worker was registered with.
+    Worker(Box<BackgroundWorker>),
+}
 
 /// Process slots that no client can use up.
 const SLOTS_FOR_AUXILIARIES: usize = 16;
@@ -54,7 +65,7 @@ impl Incarnation<'_> {
     pub(super) fn launch_auxiliaries(&mut self) {
         for kind in AUXILIARIES {
             if self.is_wanted(kind) && self.children.count(kind) == 0 {
-                self.launch(kind, None);
+                self.launch(kind, Given::Nothing);
             }
         }
     }
@@ -77,18 +88,40 @@ impl Incarnation<'_> {
     /// Keeps the numbers up; called whenever something happened.
     pub(super) fn maintain(&mut self) {
         if matches!(self.state, State::Stopping { .. } | State::NoChildren { .. } | State::Init) {
-            let has_room = self.table.free() > SLOTS_FOR_AUXILIARIES;
+            let has_room = self.has_room_for_clients();
             self.postmaster.watch_listeners(self.server, has_room);
             return;
         }
         self.launch_auxiliaries();
+        self.start_workers();
         if self.state.accepts_connections() {
             self.launch_spares();
         }
         // While there is no spare, the postmaster polls the listening sockets itself.
         // Whoever has no place among the processes waits in the sockets' queues.
-        let polls = self.spares() == 0 && self.table.free() > SLOTS_FOR_AUXILIARIES;
+        let polls = self.spares() == 0 && self.has_room_for_clients();
         self.postmaster.watch_listeners(self.server, polls);
+    }
+
+    /// Whether a client can have a process slot without taking it from an auxiliary process or a worker.
+    fn has_room_for_clients(&self) -> bool {
+        let settings = &self.postmaster.settings;
+        let workers =
+            settings.get(config::MAX_WORKER_PROCESSES) + settings.get(config::AUTOVACUUM_WORKER_SLOTS);
+        let running =
+            self.children.count(Kind::BackgroundWorker) + self.children.count(Kind::AutovacuumWorker);
+        self.table.free() > SLOTS_FOR_AUXILIARIES + (workers as usize).saturating_sub(running)
+    }
+
+    /// The launcher wants a worker.
+    pub(super) fn on_autovacuum_request(&mut self) {
+        if !matches!(self.state, State::Run { .. }) {
+            return;
+        }
+        if self.launch(Kind::AutovacuumWorker, Given::Nothing).is_none() {
+            self.server.autovacuum.set_fork_failed();
+            self.children.signal(Signal::USR1, |entry| entry.kind == Kind::AutovacuumLauncher);
+        }
     }
 
     /// Spares that have no client yet.
@@ -106,8 +139,8 @@ impl Incarnation<'_> {
         let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
         let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
         self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
-        while self.spares() < self.spares_wanted && self.table.free() > SLOTS_FOR_AUXILIARIES {
-            if !self.launch(Kind::SpareBackend, None) {
+        while self.spares() < self.spares_wanted && self.has_room_for_clients() {
+            if self.launch(Kind::SpareBackend, Given::Nothing).is_none() {
                 return;
             }
         }
@@ -138,7 +171,7 @@ impl Incarnation<'_> {
 
     /// Clients wait on a listening socket that no spare polls.
     pub(super) fn on_connection(&mut self, index: usize) {
-        while self.table.free() > SLOTS_FOR_AUXILIARIES {
+        while self.has_room_for_clients() {
             let socket = {
                 let listeners = self.server.listeners.borrow();
                 listeners.get(index).and_then(|listener| accept(listener.fd.as_fd()))
@@ -147,17 +180,17 @@ impl Incarnation<'_> {
             let is_full = self.server.connections.is_full();
             let kind =
                 if self.state.accepts_connections() && !is_full { Kind::Backend } else { Kind::DeadEnd };
-            if !self.launch(kind, Some(socket)) {
+            if self.launch(kind, Given::Client(socket)).is_none() {
                 return;
             }
         }
     }
 
     /// Forks a child. A failure is logged, and tried again when something happens next.
-    pub(super) fn launch(&mut self, kind: Kind, socket: Option<OwnedFd>) -> bool {
+    pub(super) fn launch(&mut self, kind: Kind, given: Given) -> Option<ProcessId> {
         let Some(id) = self.table.claim(kind.number()) else {
             self.log(&Report::log(format!("no process slot is free for a {}", kind.info().backend_type)));
-            return false;
+            return None;
         };
         let (watch, lifeline) = match hangup_pipe(id) {
             Ok(pipe) => pipe,
@@ -170,20 +203,20 @@ impl Incarnation<'_> {
                 if let Err(error) = self.children.add(&self.postmaster.epoll, id, kind, child, watch) {
                     self.log(&Report::log(format!("could not watch a child process: {error}")));
                 }
-                true
+                Some(id)
             }
             Ok(Fork::Child) => {
                 drop(watch);
-                self.become_child(kind, id, lifeline, socket)
+                self.become_child(kind, id, lifeline, given)
             }
             Err(error) => self.not_forked(id, kind, &error.to_string()),
         }
     }
 
-    fn not_forked(&mut self, id: ProcessId, kind: Kind, why: &str) -> bool {
+    fn not_forked(&mut self, id: ProcessId, kind: Kind, why: &str) -> Option<ProcessId> {
         self.table.release(id);
         self.log(&Report::log(format!("could not fork {} process: {why}", kind.info().backend_type)));
-        false
+        None
     }
 
     /// The rest of a child's life. It begins with every signal blocked, as the postmaster has them.
@@ -192,8 +225,13 @@ impl Incarnation<'_> {
         kind: Kind,
         id: ProcessId,
         lifeline: crate::ipc::hangup::Lifeline,
-        socket: Option<OwnedFd>,
+        given: Given,
     ) -> ! {
+        let (socket, worker) = match given {
+            Given::Nothing => (None, None),
+            Given::Client(socket) => (Some(socket), None),
+            Given::Worker(worker) => (None, Some(*worker)),
+        };
         // Its siblings' descriptors are not its business, and would keep their pipes open.
         self.children = Children::new(0);
         let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
@@ -217,6 +255,7 @@ impl Incarnation<'_> {
             log,
             lifeline: Some(lifeline),
             access,
+            worker,
             title,
             started,
             lines: Default::default(),

@@ -6,13 +6,14 @@ use std::time::Duration;
 use shmem_layout::SlotIndex;
 
 use super::children::{Children, Source};
+use super::launch::Given;
 use super::start::Postmaster;
 use super::state::{self, Action, Event, State, WaitingFor, Why};
 use crate::config;
 use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
-use crate::os::signal::Signal;
+use crate::os::signal::{Signal, SignalFd};
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
@@ -50,6 +51,7 @@ impl<'s> Incarnation<'s> {
     /// Over memory that nobody uses yet.
     pub fn new(postmaster: &'s mut Postmaster, server: &'s Server<'s>, state: State) -> Self {
         let slots = server.ipc.slots();
+        postmaster.workers.publish(server.workers.slots());
         Self {
             postmaster,
             server,
@@ -89,10 +91,9 @@ impl<'s> Incarnation<'s> {
     }
 
     fn wait(&mut self) -> Vec<Source> {
-        let deadline = [self.patience_until, self.shrink_at, self.postmaster.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let deadlines =
+            [self.patience_until, self.shrink_at, self.next_worker_start(), self.postmaster.next_deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let ready = self.postmaster.epoll.wait(deadline);
         let sources = ready.map(|ready| ready.filter_map(|ready| Source::from_word(ready.data)).collect());
         sources.unwrap_or_else(|error| {
@@ -180,7 +181,7 @@ impl<'s> Incarnation<'s> {
         match action {
             Action::LaunchStartup => {
                 self.launch_auxiliaries();
-                self.launch(Kind::Startup, None);
+                self.launch(Kind::Startup, Given::Nothing);
             }
             Action::LaunchAuxiliaries => self.launch_auxiliaries(),
             Action::AnnounceReady => {
@@ -223,6 +224,7 @@ impl<'s> Incarnation<'s> {
     fn start_over_or_end(&mut self) {
         self.end = Some(if self.postmaster.settings.get(config::RESTART_AFTER_CRASH) {
             self.log(&Report::log("all server processes terminated; reinitializing"));
+            self.postmaster.forget_workers_of_a_crash();
             End::StartOver
         } else {
             self.log(&Report::log("shutting down because \"restart_after_crash\" is off"));
@@ -244,6 +246,7 @@ impl<'s> Incarnation<'s> {
             Source::Hangup(slot) => {
                 if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
                     self.server.connections.give_back(id);
+                    self.server.workers.forget_claims_of(id);
                     self.server.activities.clear(slot);
                     self.table.release(id);
                 }
@@ -252,7 +255,7 @@ impl<'s> Incarnation<'s> {
     }
 
     fn on_signals(&mut self) {
-        while let Ok(Some(info)) = self.postmaster.signalfd.read() {
+        while let Some(Ok(Some(info))) = self.postmaster.signalfd.as_ref().map(SignalFd::read) {
             match info.signal {
                 Signal::HUP => self.reload(),
                 Signal::TERM => {
@@ -291,6 +294,12 @@ impl<'s> Incarnation<'s> {
         if taken.contains(signals::CHECKPOINT_WRITTEN) {
             self.happen(Event::CheckpointWritten);
         }
+        if taken.contains(signals::START_AUTOVACUUM_WORKER) {
+            self.on_autovacuum_request();
+        }
+        if taken.contains(signals::BACKGROUND_WORKER_CHANGE) {
+            self.on_worker_change();
+        }
         if taken.contains(signals::ROTATE_LOG) {
             self.postmaster.rotate_log();
         }
@@ -311,6 +320,8 @@ impl<'s> Incarnation<'s> {
         let kind = self.kind_now(slot, kind);
         if kind == Kind::Startup {
             self.on_startup_end(pid, status);
+        } else if kind == Kind::BackgroundWorker && is_orderly(kind, status) {
+            self.on_worker_end(slot, pid, status);
         } else if is_orderly(kind, status) {
             if kind == Kind::SpareBackend && self.state.accepts_connections() {
                 // It may have been the one that a waiting client woke.
@@ -375,11 +386,9 @@ impl<'s> Incarnation<'s> {
     }
 
     fn log_end(&self, slot: SlotIndex, kind: Kind, pid: i32, status: ExitStatus) {
-        let mut report = Report::new(
-            Severity::Log,
-            SqlState::SUCCESSFUL_COMPLETION,
-            format!("{} (PID {pid}) {status}", kind.log_name()),
-        );
+        let name = self.worker_log_name(slot).unwrap_or_else(|| kind.log_name());
+        let text = format!("{name} (PID {pid}) {status}");
+        let mut report = Report::new(Severity::Log, SqlState::SUCCESSFUL_COMPLETION, text);
         let running = self.server.activities.read(slot).query;
         if !running.is_empty() {
             report = report.with_detail(format!("Failed process was running: {running}"));

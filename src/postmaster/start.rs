@@ -2,15 +2,17 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::background_workers::WorkerList;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
-use super::lock_files::{PidFileGuard, lock_instance};
+use super::lock_files::{PidFileGuard, check_data_dir, lock_instance};
 use super::log_pipe::{LogPipe, RunningLogger};
+use super::options_file;
 use super::server_loop::{End, Incarnation};
 use super::state::State;
 use crate::config::{self, Reader, Settings, Start};
@@ -26,21 +28,24 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::title::{CAPACITY, Title};
+use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
+use shmem_layout::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 
 /// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
 const SLOTS_BESIDE_SESSIONS: usize = 64;
 
 /// How the server is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Options {
     /// The data directory.
     pub data_dir: PathBuf,
@@ -48,13 +53,22 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Whether somebody sits in front of it: say how to connect.
     pub foreground_messages: bool,
+    /// The program as it was called, and its arguments, for `postmaster.opts`; no program: no file.
+    pub program: String,
+    /// See `program`.
+    pub arguments: Vec<String>,
+    /// Background workers that are there from the start.
+    pub workers: Vec<BackgroundWorker>,
+    /// Functions that background workers can run.
+    pub worker_functions: Vec<WorkerFunction>,
 }
 
 /// What outlives an incarnation.
 pub struct Postmaster {
     pub(super) settings: Settings,
     pub(super) epoll: Epoll,
-    pub(super) signalfd: SignalFd,
+    /// `None` in children.
+    pub(super) signalfd: Option<SignalFd>,
     pub(super) log: Log,
     lines: LineNumbers,
     started: Timestamp,
@@ -66,6 +80,8 @@ pub struct Postmaster {
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
+    pub(super) workers: WorkerList,
+    worker_functions: Vec<WorkerFunction>,
 }
 
 /// Runs the server until it stops.
@@ -110,6 +126,7 @@ fn start_with(
 ) -> report::Result<ExitCode> {
     let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
+    check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
     let started = Timestamp::now();
     let port = settings.get(config::PORT) as u16;
@@ -117,6 +134,7 @@ fn start_with(
     let first_dir = socket_dirs.first().cloned().unwrap_or_default();
     let (pid_file, was_left) =
         PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
+    write_options(options, &data_dir)?;
     let postmaster_signals =
         SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
     signal::block(&postmaster_signals);
@@ -132,7 +150,7 @@ fn start_with(
     let mut postmaster = Postmaster {
         settings,
         epoll,
-        signalfd,
+        signalfd: Some(signalfd),
         log,
         lines: LineNumbers::default(),
         started,
@@ -144,6 +162,8 @@ fn start_with(
         next_watchdog: None,
         logger: None,
         log_pipe: None,
+        workers: WorkerList::default(),
+        worker_functions: options.worker_functions.clone(),
     };
     postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
@@ -153,6 +173,7 @@ fn start_with(
     }
     let access = Access::load(&postmaster.settings, |note| postmaster.log(note))?;
     postmaster.access = access;
+    postmaster.register_workers(options.workers.clone());
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
@@ -169,6 +190,15 @@ fn start_with(
         pid_file.remove();
     }
     Ok(ExitCode::from(code))
+}
+
+fn write_options(options: &Options, data_dir: &Path) -> report::Result<()> {
+    if options.program.is_empty() {
+        return Ok(());
+    }
+    options_file::write(data_dir, &options.program, &options.arguments).map_err(|error| {
+        Report::fatal(SqlState::IO_ERROR, format!("could not create file \"postmaster.opts\": {error}"))
+    })
 }
 
 fn fatal_io(what: &str, error: &std::io::Error) -> Box<Report> {
@@ -188,6 +218,18 @@ impl Postmaster {
     pub(super) fn log(&self, report: &Report) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
         self.log.emit(report, &LogContext::new(pid, "postmaster", self.started, &self.lines));
+    }
+
+    fn register_workers(&mut self, registered: Vec<BackgroundWorker>) {
+        let mut workers = WorkerList::default();
+        workers.register(registered, &self.settings, |report| self.log(report));
+        self.workers = workers;
+    }
+
+    pub(super) fn forget_workers_of_a_crash(&mut self) {
+        let mut workers = std::mem::take(&mut self.workers);
+        workers.start_over(|report| self.log(report));
+        self.workers = workers;
     }
 
     pub(super) fn set_status(&mut self, status: &str) {
@@ -249,6 +291,9 @@ impl Postmaster {
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
     pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
+        // Through them a child would hear, and could change, what its parent watches.
+        self.epoll.close();
+        self.signalfd = None;
         let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
@@ -285,6 +330,7 @@ impl Postmaster {
         io_method: Choice,
     ) -> report::Result<u8> {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
+        let worker_functions = std::mem::take(&mut self.worker_functions);
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {
@@ -304,6 +350,12 @@ impl Postmaster {
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
                 connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
+                workers: Workers::new(segment.region("background workers", 1).map_err(|e| failed(&e))?),
+                worker_functions: &worker_functions,
+                autovacuum: Board::new(
+                    &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
+                    segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
+                ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
                 listeners,
@@ -323,11 +375,16 @@ impl Postmaster {
     }
 
     fn make_segment(&mut self, sessions: usize) -> report::Result<Segment> {
-        let slots = sessions + SLOTS_BESIDE_SESSIONS;
+        let workers = self.settings.get(config::MAX_WORKER_PROCESSES) as usize;
+        let autovacuum_workers = self.settings.get(config::AUTOVACUUM_WORKER_SLOTS) as usize;
+        let slots = sessions + workers + autovacuum_workers + SLOTS_BESIDE_SESSIONS;
         let mut specs = Ipc::region_specs(slots);
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
+        specs.push(RegionSpec::of::<WorkerSlot>("background workers", 1, workers));
+        specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
+        specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

@@ -8,10 +8,12 @@
 //! `startup` takes it from the first byte to an admitted client, `session` from there to the end.
 
 mod host;
+mod limits;
 mod results;
 mod session;
 mod startup;
 mod statement_log;
+mod tcp;
 mod views;
 
 use std::os::fd::OwnedFd;

@@ -16,6 +16,7 @@ use super::kinds::Kind;
 use super::server::Server;
 use super::settings::log_config;
 use super::title::Title;
+use super::workers::BackgroundWorker;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::last_words::LastWords;
@@ -80,6 +81,8 @@ pub struct ProcessContext<'s> {
     pub lifeline: Option<Lifeline>,
     /// Who may come in.
     pub access: Access,
+    /// What it was registered with, if it is a background worker; its `main` takes it.
+    pub worker: Option<BackgroundWorker>,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.

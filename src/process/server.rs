@@ -5,8 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::activity::Activities;
+use super::autovacuum::board::Board;
 use super::cancel_keys::CancelKeys;
 use super::connections::Connections;
+use super::workers::{WorkerFunction, Workers};
 use crate::ipc::wait_set::Choice;
 use crate::ipc::{Ipc, pmsignal::PmSignal};
 use crate::os::eventfd::EventFd;
@@ -52,6 +54,12 @@ pub struct Server<'s> {
     pub connections: Connections<'s>,
     /// Keys of the sessions.
     pub cancel_keys: CancelKeys<'s>,
+    /// Registered background workers.
+    pub workers: Workers<'s>,
+    /// What they can be registered with.
+    pub worker_functions: &'s [WorkerFunction],
+    /// The autovacuum launcher and its workers.
+    pub autovacuum: Board<'s>,
     /// How processes wait.
     pub io_method: Choice,
     /// The data directory, absolute; also the working directory.
@@ -74,5 +82,10 @@ impl Server<'_> {
     /// Leaves a flag for the postmaster.
     pub fn signal_postmaster(&self, signal: PmSignal) {
         self.ipc.pmsignals().send(signal, self.postmaster_eventfd);
+    }
+
+    /// Whether the postmaster is there still.
+    pub fn postmaster_lives(&self) -> bool {
+        self.postmaster.as_ref().is_none_or(|postmaster| !postmaster.has_ended())
     }
 }

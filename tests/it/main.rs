@@ -30,9 +30,15 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[3],
     server::TESTS[4],
     server::TESTS[5],
+    server::TESTS[6],
+    server::TESTS[7],
+    server::TESTS[8],
     control::TESTS,
 ];
 
 fn main() -> ExitCode {
+    if let Some(code) = server::workers::programs::serve_if_asked() {
+        return code;
+    }
     harness::main(MODULES)
 }

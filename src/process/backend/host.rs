@@ -12,6 +12,7 @@ use super::results::Line;
 use super::session::terminated;
 use super::startup::{Client, Peer};
 use super::statement_log;
+use super::tcp::{self, TcpOptions};
 use crate::config::{self, AlterSystem as ConfigAlterSystem, Scope as ConfigScope};
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::pidfd::PidFd;
@@ -46,6 +47,10 @@ pub struct HostState {
     levels: Vec<u32>,
     /// When the configuration was read last.
     pub loaded_at: i64,
+    /// What the socket was asked for.
+    pub tcp: TcpOptions,
+    /// When the client is looked for next, while a statement runs.
+    check_client_at: Option<Monotonic>,
     checks: u32,
 }
 
@@ -60,6 +65,8 @@ impl HostState {
             was_logged: false,
             levels: Vec::new(),
             loaded_at: now(),
+            tcp: TcpOptions::default(),
+            check_client_at: None,
             checks: 0,
         }
     }
@@ -136,7 +143,30 @@ impl Backend<'_, '_, '_> {
         Ok(())
     }
 
+    /// Settings may have changed that the kernel is to know.
+    fn apply_settings(&mut self) {
+        self.state.tcp.apply(self.ctx, self.line.borrow().socket());
+    }
+
+    /// A long statement looks whether anybody waits for its result (`client_connection_check_interval`).
+    fn check_client(&mut self) -> report::Result<()> {
+        let interval = self.ctx.settings.millis(config::CLIENT_CONNECTION_CHECK_INTERVAL);
+        if interval <= 0 {
+            self.state.check_client_at = None;
+            return Ok(());
+        }
+        let now = Monotonic::now();
+        if self.state.check_client_at.is_none_or(|at| now >= at) {
+            self.state.check_client_at = Some(now.saturating_add(Duration::from_millis(interval as u64)));
+            if tcp::is_closed(self.line.borrow().socket()) {
+                return Err(Report::fatal(SqlState::CONNECTION_FAILURE, "connection to client lost"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_deadlines(&mut self) -> report::Result<()> {
+        self.check_client()?;
         let state = &mut *self.state;
         if state.statement_deadline.is_none() && state.transaction_deadline.is_none() {
             return Ok(());
@@ -220,11 +250,12 @@ impl Host for Backend<'_, '_, '_> {
     fn sleep_until(&mut self, deadline: i64) -> report::Result<()> {
         let micros = u64::try_from(deadline.saturating_sub(now())).unwrap_or(0);
         let end = Monotonic::now().saturating_add(Duration::from_micros(micros));
-        let deadlines = [self.state.statement_deadline, self.state.transaction_deadline];
-        let until = deadlines.into_iter().flatten().fold(end, Ord::min);
         loop {
             self.check_interrupts()?;
             self.check_deadlines()?;
+            let state = &self.state;
+            let deadlines = [state.statement_deadline, state.transaction_deadline, state.check_client_at];
+            let until = deadlines.into_iter().flatten().fold(end, Ord::min);
             if Monotonic::now() >= end {
                 return Ok(());
             }
@@ -317,13 +348,16 @@ impl Host for Backend<'_, '_, '_> {
         };
         let superuser = self.state.facts.superuser;
         match value {
-            Some(value) => self.ctx.settings.set(name, value, scope, superuser),
-            None => self.ctx.settings.reset(name, scope, superuser),
+            Some(value) => self.ctx.settings.set(name, value, scope, superuser)?,
+            None => self.ctx.settings.reset(name, scope, superuser)?,
         }
+        self.apply_settings();
+        Ok(())
     }
 
     fn reset_all(&mut self) -> report::Result<()> {
         self.ctx.settings.reset_all();
+        self.apply_settings();
         Ok(())
     }
 
@@ -385,6 +419,7 @@ impl Backend<'_, '_, '_> {
     fn leave(&mut self, keep: bool) {
         if let Some(level) = self.state.levels.pop() {
             self.ctx.settings.leave(level, keep);
+            self.apply_settings();
         }
     }
 }

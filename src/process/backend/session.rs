@@ -107,6 +107,8 @@ impl<'a, 's> Session<'a, 's> {
                 Over::Told(report)
             })?;
         }
+        let is_tcp = matches!(self.client.peer, Peer::Tcp { .. });
+        self.state.tcp.begin(self.ctx, self.line.borrow().socket(), is_tcp);
         activity.set_application_name(self.ctx.settings.get(config::APPLICATION_NAME));
         let key = publish_cancel_key(self.ctx, parameters.minor)?;
         let pid = process::pid().as_raw_nonzero().get();
@@ -233,6 +235,7 @@ impl<'a, 's> Session<'a, 's> {
         }
         if taken.contains(Interrupts::RELOAD) {
             self.ctx.reload();
+            self.state.tcp.apply(self.ctx, self.line.borrow().socket());
             self.state.loaded_at = host::now();
             for (name, value) in self.ctx.settings.take_report_changes() {
                 Encoder::new(&mut self.line.borrow_mut().out).parameter_status(name, &value);

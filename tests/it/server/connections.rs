@@ -6,3 +6,4 @@ pub mod ends;
 pub mod limits;
 pub mod packets;
 pub mod statements;
+pub mod tcp;

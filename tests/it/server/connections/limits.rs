@@ -18,6 +18,8 @@ pub const TESTS: &[Test] = tests![
     without_spares_the_postmaster_forks,
     a_burst_makes_more_spares,
     a_killed_spare_is_a_crash_restart,
+    reserved_slots_are_for_members_and_superusers,
+    a_role_has_as_many_sessions_as_it_may,
 ];
 
 const RESERVED: &str =
@@ -88,6 +90,89 @@ fn burst(server: &TestServer) {
 pub fn owner() -> String {
     let output = std::process::Command::new("id").arg("-un").output().expect("id runs");
     String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
+
+/// What a newcomer is told; `None`: it is let in, and stays.
+fn come(server: &TestServer, user: &str, stay: &mut Vec<Client>) -> Option<String> {
+    let mut client = Client::unix(server);
+    let got = client.start(0, user, "postgres");
+    if got.last().is_some_and(|last| last == "Z I") {
+        stay.push(client);
+        return None;
+    }
+    got.into_iter().find(|line| line.starts_with("FATAL"))
+}
+
+fn reserved_slots_are_for_members_and_superusers() {
+    const FOR_MEMBERS: &str = "FATAL 53300: remaining connection slots are reserved for roles with privileges of the \
+                               \"pg_use_reserved_connections\" role";
+    let mut server = TestServer::init(
+        "max_connections = 8\nsuperuser_reserved_connections = 3\nreserved_connections = 2\n",
+    );
+    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
+    for (name, inherit) in [("ordinary", true), ("operators", true), ("member", true), ("distant", false)] {
+        let options = RoleOptions { login: Some(true), inherit: Some(inherit), ..RoleOptions::default() };
+        roles.create(name, options, &PasswordSettings::default()).expect("a new name");
+    }
+    roles.grant("pg_use_reserved_connections", "operators", &owner()).expect("both are there");
+    roles.grant("operators", "member", &owner()).expect("both are there");
+    roles.grant("operators", "distant", &owner()).expect("both are there");
+    roles.write(&server.dir).expect("writable");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    let mut clients = Vec::new();
+    for (user, told) in [
+        ("ordinary", None),
+        ("ordinary", None),
+        ("distant", None),
+        ("ordinary", Some(FOR_MEMBERS)),
+        ("distant", Some(FOR_MEMBERS)),
+        ("member", None),
+        ("ordinary", Some(FOR_MEMBERS)),
+        ("member", None),
+        ("member", Some(RESERVED)),
+        ("ordinary", Some(RESERVED)),
+        (&*owner(), None),
+        (&*owner(), None),
+        (&*owner(), None),
+        (&*owner(), Some(FULL)),
+    ] {
+        assert_eq!(come(&server, user, &mut clients).as_deref(), told, "{user}, {} are there", clients.len());
+    }
+}
+
+fn a_role_has_as_many_sessions_as_it_may() {
+    let mut server = TestServer::init("");
+    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
+    for (name, limit, superuser) in [("limited", 2, false), ("nil", 0, false), ("boss", 0, true)] {
+        let options = RoleOptions {
+            login: Some(true),
+            superuser: Some(superuser),
+            connection_limit: Some(limit),
+            ..RoleOptions::default()
+        };
+        roles.create(name, options, &PasswordSettings::default()).expect("new");
+    }
+    roles.write(&server.dir).expect("writable");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    let mut clients = Vec::new();
+    let told = "FATAL 53300: too many connections for role \"limited\"";
+    for (user, told) in [
+        ("limited", None),
+        ("limited", None),
+        ("limited", Some(told)),
+        ("limited", Some(told)),
+        ("nil", Some("FATAL 53300: too many connections for role \"nil\"")),
+        ("boss", None),
+    ] {
+        assert_eq!(come(&server, user, &mut clients).as_deref(), told, "{user}");
+    }
+    let first = clients.remove(0);
+    let pid = Pid::from_raw(first.pid).expect("a pid");
+    drop(first);
+    crate::server::wait_until_gone(pid);
+    assert_eq!(come(&server, "limited", &mut clients), None, "who has left is not counted");
 }
 
 fn spares_are_kept_in_number() {
