@@ -219,6 +219,7 @@ impl Incarnation<'_> {
             title,
             started,
             lines: Default::default(),
+            speaker: None,
         };
         let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {
             for ignored in [Signal::PIPE, Signal::ALARM] {

@@ -29,16 +29,22 @@ pub struct Activity {
     query_start_us: AtomicU64,
     state_change_us: AtomicU64,
     client_port: AtomicU32,
-    reserved: [u8; 12],
+    tls_bits: AtomicU32,
+    reserved: [u8; 8],
     user_name: Text<8>,
     database_name: Text<8>,
     application_name: Text<8>,
     client_address: Text<8>,
     title: Text<16>,
     query: Text<128>,
+    tls_version: Text<2>,
+    tls_cipher: Text<6>,
+    tls_client: Text<8>,
+    tls_serial: Text<8>,
+    tls_issuer: Text<8>,
 }
 
-shared_layout!(Activity, size 1472, align 64, {
+shared_layout!(Activity, size 1728, align 64, {
     0 => changes: AtomicU32,
     4 => state: AtomicU32,
     8 => database: AtomicU32,
@@ -48,13 +54,19 @@ shared_layout!(Activity, size 1472, align 64, {
     32 => query_start_us: AtomicU64,
     40 => state_change_us: AtomicU64,
     48 => client_port: AtomicU32,
-    52 => reserved: [u8; 12],
+    52 => tls_bits: AtomicU32,
+    56 => reserved: [u8; 8],
     64 => user_name: [AtomicU64; 8],
     128 => database_name: [AtomicU64; 8],
     192 => application_name: [AtomicU64; 8],
     256 => client_address: [AtomicU64; 8],
     320 => title: [AtomicU64; 16],
     448 => query: [AtomicU64; 128],
+    1472 => tls_version: [AtomicU64; 2],
+    1488 => tls_cipher: [AtomicU64; 6],
+    1536 => tls_client: [AtomicU64; 8],
+    1600 => tls_serial: [AtomicU64; 8],
+    1664 => tls_issuer: [AtomicU64; 8],
 });
 
 /// What a session is doing, by `pg_stat_activity.state`.
@@ -117,6 +129,19 @@ pub struct ActivityRow {
     pub application_name: String,
     pub client_address: String,
     pub query: String,
+    pub tls: Option<TlsRow>,
+}
+
+/// A session's TLS, as in `pg_stat_ssl`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[expect(missing_docs, reason = "as in pg_stat_ssl")]
+pub struct TlsRow {
+    pub version: String,
+    pub cipher: String,
+    pub bits: u32,
+    pub client_dn: String,
+    pub client_serial: String,
+    pub issuer_dn: String,
 }
 
 /// All records.
@@ -161,6 +186,7 @@ impl<'s> Activities<'s> {
             record.database.store(0, Ordering::Relaxed);
             record.user.store(0, Ordering::Relaxed);
             record.client_port.store(0, Ordering::Relaxed);
+            record.tls_bits.store(0, Ordering::Relaxed);
             let times = [
                 &record.backend_start_us,
                 &record.transaction_start_us,
@@ -197,7 +223,20 @@ impl Activity {
             application_name: text(&self.application_name),
             client_address: text(&self.client_address),
             query: text(&self.query),
+            tls: self.tls(),
         }
+    }
+
+    fn tls(&self) -> Option<TlsRow> {
+        let bits = self.tls_bits.load(Ordering::Relaxed);
+        (bits != 0).then(|| TlsRow {
+            version: text(&self.tls_version),
+            cipher: text(&self.tls_cipher),
+            bits,
+            client_dn: text(&self.tls_client),
+            client_serial: text(&self.tls_serial),
+            issuer_dn: text(&self.tls_issuer),
+        })
     }
 }
 
@@ -236,6 +275,18 @@ impl ActivityWriter<'_> {
             record.database.store(database, Ordering::Relaxed);
             put(&record.user_name, user_name);
             put(&record.database_name, database_name);
+        });
+    }
+
+    /// Its connection is encrypted.
+    pub fn set_tls(self, tls: &TlsRow) {
+        self.change(|record| {
+            record.tls_bits.store(tls.bits, Ordering::Relaxed);
+            put(&record.tls_version, &tls.version);
+            put(&record.tls_cipher, &tls.cipher);
+            put(&record.tls_client, &tls.client_dn);
+            put(&record.tls_serial, &tls.client_serial);
+            put(&record.tls_issuer, &tls.issuer_dn);
         });
     }
 

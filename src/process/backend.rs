@@ -7,8 +7,12 @@
 //!
 //! `startup` takes it from the first byte to an admitted client, `session` from there to the end.
 
+mod host;
+mod results;
 mod session;
 mod startup;
+mod statement_log;
+mod views;
 
 use std::os::fd::OwnedFd;
 

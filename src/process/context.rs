@@ -6,6 +6,7 @@
 //! the postmaster.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use shmem_layout::{Phase, ProcessId};
@@ -19,7 +20,7 @@ use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::last_words::LastWords;
 use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
-use crate::log::{LineNumbers, Log, LogContext};
+use crate::log::{Client, LineNumbers, Log, LogContext};
 use crate::os::process;
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering};
@@ -42,6 +43,21 @@ pub enum NextWait {
     Until(Option<Monotonic>),
     /// Leave with this code.
     Exit(i32),
+}
+
+/// The other end of a session, as the log names it.
+#[derive(Clone, Debug, Default)]
+pub struct Speaker {
+    /// User and database, once the startup packet is read.
+    pub names: Option<(String, String)>,
+    /// `[local]` or the client's address.
+    pub remote_host: String,
+    /// The client's port, if it has one.
+    pub remote_port: Option<u16>,
+    /// `[local]` or the address that it connected to.
+    pub local_host: String,
+    /// The statement that runs.
+    pub query: Option<Arc<str>>,
 }
 
 /// A child.
@@ -70,6 +86,8 @@ pub struct ProcessContext<'s> {
     pub started: Timestamp,
     /// Counts its log lines.
     pub lines: LineNumbers,
+    /// Its client, if it has one.
+    pub speaker: Option<Speaker>,
 }
 
 impl<'s> ProcessContext<'s> {
@@ -96,7 +114,19 @@ impl<'s> ProcessContext<'s> {
     /// Logs a report.
     pub fn log(&self, report: &Report) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
-        let context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
+        let mut context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
+        context.activity = self.title.activity();
+        if let Some(speaker) = &self.speaker {
+            context.application_name = self.settings.get(config::APPLICATION_NAME);
+            context.query = speaker.query.as_deref();
+            context.client = Some(Client {
+                user: speaker.names.as_ref().map(|names| names.0.as_str()),
+                database: speaker.names.as_ref().map(|names| names.1.as_str()),
+                remote_host: Some(&speaker.remote_host),
+                remote_port: speaker.remote_port,
+                local_host: Some(&speaker.local_host),
+            });
+        }
         self.log.emit(report, &context);
     }
 

@@ -15,6 +15,7 @@ pub struct Title {
     fixed: String,
     updates: bool,
     shown: String,
+    activity: String,
 }
 
 impl Title {
@@ -25,7 +26,7 @@ impl Title {
         let cluster = clean(cluster_name);
         let prefix = if cluster.is_empty() { String::new() } else { format!("{cluster}: ") };
         let fixed = format!("postgres: {prefix}{words}");
-        let mut made = Self { title, fixed: fixed.clone(), updates, shown: fixed };
+        let mut made = Self { title, fixed: fixed.clone(), updates, shown: fixed, activity: String::new() };
         made.title.set(&made.shown);
         made
     }
@@ -35,12 +36,23 @@ impl Title {
         let prefix = self.fixed.rfind(": ").map_or(self.fixed.len(), |i| i + 2);
         self.fixed.truncate(prefix);
         self.fixed.push_str(words);
+        self.activity.clear();
         self.shown.clone_from(&self.fixed);
         self.title.set(&self.shown);
     }
 
+    /// The part behind the fixed words, for the log's `%i`.
+    pub fn activity(&self) -> &str {
+        &self.activity
+    }
+
     /// Changes the part behind the fixed words.
     pub fn set_activity(&mut self, activity: &str) {
+        if self.activity == activity {
+            return;
+        }
+        self.activity.clear();
+        self.activity.push_str(activity);
         if !self.updates {
             return;
         }

@@ -45,6 +45,17 @@ pub enum AlterSystem {
     ResetAll,
 }
 
+/// What kind of statements a query string has, as `log_statement` tells them apart; the later one includes more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum StatementClass {
+    /// Neither changes data nor definitions.
+    Other,
+    /// Changes data.
+    Modifying,
+    /// Changes definitions.
+    Definition,
+}
+
 /// One row of `SHOW ALL`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SettingRow {
@@ -125,6 +136,8 @@ pub trait Host {
     /// The transaction begins or ends.
     fn transaction(&mut self, event: TransactionEvent);
 
+    /// A query string was parsed and is about to run: for `log_statement`.
+    fn query_begins(&mut self, text: &str, class: StatementClass);
     /// A statement begins: its command's name, for titles, and its text, for `pg_stat_activity`.
     fn statement_begins(&mut self, tag: &str, text: &str);
     /// The rows of a view, with its columns in their order.

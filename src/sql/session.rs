@@ -19,12 +19,12 @@ use crate::report::{Report, Result, SqlState};
 use super::analyze::expr::Expr;
 use super::analyze::{self, Environment};
 use super::execute::{self, BoxNode, Context, Times};
-use super::host::Host;
+use super::host::{Host, StatementClass};
 use super::parse::{self, Parsed, Statement};
 use super::plan::Plan;
 use super::types::{Datum, Formats};
-pub use extended::{Bind, StatementDescription};
-use prepared::{Portal, Prepared, utility_of};
+pub use extended::{Bind, PortalSource, StatementDescription};
+use prepared::{Portal, Prepared, class_of, utility_of};
 pub use sink::{FieldInfo, ResultSink};
 use transaction::Transaction;
 
@@ -93,6 +93,8 @@ impl Session {
         if statements.is_empty() {
             return sink.empty();
         }
+        let class = statements.iter().map(class_of).max().unwrap_or(StatementClass::Other);
+        host.query_begins(text, class);
         let several = statements.len() > 1;
         for parsed in &statements {
             self.transaction.begin_if_needed(host, self.statement_start);

@@ -9,7 +9,7 @@ use shmem_layout::SlotIndex;
 
 use super::super::connection::{Connection, Got};
 use super::super::connections::Taken;
-use super::super::context::ProcessContext;
+use super::super::context::{ProcessContext, Speaker};
 use super::super::kinds::Kind;
 use super::Over;
 use crate::auth::authenticator::{
@@ -37,7 +37,6 @@ pub struct Client {
     /// Its database's number.
     pub database: u32,
     /// How it proved who it is; what SQL's `SYSTEM_USER` will say.
-    #[expect(dead_code, reason = "nothing asks for it before there are statements")]
     pub identity: Identity,
     /// Where it came from.
     pub peer: Peer,
@@ -75,6 +74,7 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     let timeout = Duration::from_millis(ctx.settings.millis(config::AUTHENTICATION_TIMEOUT) as u64);
     let deadline = Monotonic::now().saturating_add(timeout);
     let peer = peer_of(connection.socket());
+    ctx.speaker = Some(speaker(&peer, connection.socket()));
     ctx.title.set_fixed(&peer.shown());
     ctx.title.set_activity("initializing");
     let now_us = jiff::Timestamp::now().as_microsecond() as u64;
@@ -89,6 +89,9 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     let parameters = startup_packet(ctx, connection, &peer, deadline)?;
     ctx.title.set_fixed(&format!("{} {} {}", parameters.user, parameters.database, peer.shown()));
     ctx.title.set_activity("authentication");
+    if let Some(speaker) = &mut ctx.speaker {
+        speaker.names = Some((parameters.user.clone(), parameters.database.clone()));
+    }
     if ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst) != 1 || ctx.kind == Kind::DeadEnd {
         return Err(Over::Told(refusal(ctx)));
     }
@@ -106,6 +109,20 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     take_slot(ctx, &role)?;
     let database = databases::connect(&parameters.database).map_err(Over::Told)?.oid;
     Ok(Client { parameters, role, database, identity, peer })
+}
+
+/// The other end as the log names it.
+fn speaker(peer: &Peer, socket: BorrowedFd<'_>) -> Speaker {
+    let local = || {
+        let name = rustix::net::getsockname(socket).ok()?;
+        Some(std::net::SocketAddr::try_from(name).ok()?.ip().to_canonical().to_string())
+    };
+    let words = || "[local]".to_string();
+    let (remote_host, remote_port, local_host) = match peer {
+        Peer::Unix { .. } => (words(), None, words()),
+        Peer::Tcp { address, port } => (address.to_string(), Some(*port), local().unwrap_or_default()),
+    };
+    Speaker { names: None, remote_host, remote_port, local_host, query: None }
 }
 
 fn peer_words(peer: &Peer) -> String {

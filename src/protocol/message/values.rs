@@ -25,6 +25,11 @@ impl<'a> Formats<'a> {
         self.codes.is_empty()
     }
 
+    /// The codes, as they came.
+    pub fn codes(&self) -> impl ExactSizeIterator<Item = i16> + 'a {
+        self.codes.chunks_exact(2).map(|code| i16::from_be_bytes([code[0], code[1]]))
+    }
+
     /// Whether they say the format of each of `count` values.
     pub const fn fit(&self, count: usize) -> bool {
         self.len() <= 1 || self.len() == count

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::execute;
-use crate::sql::host::Host;
+use crate::sql::host::{Host, StatementClass};
 use crate::sql::parse;
 use crate::sql::types::binary::{receive, utf8};
-use crate::sql::types::{Datum, Type, Wire, input};
+use crate::sql::types::{Datum, Type, Wire, input, output};
 
 use super::prepared::{Portal, PortalState, Prepared, PreparedKind, utility_of, wire_of};
 use super::sink::{FieldInfo, ResultSink};
@@ -37,7 +37,59 @@ pub struct StatementDescription {
     pub fields: Option<Vec<FieldInfo>>,
 }
 
+/// What a portal runs, for the log and for those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalSource {
+    /// The name that its statement was prepared under.
+    pub statement: Arc<str>,
+    /// The statement's text.
+    pub text: Arc<str>,
+    /// What kind of statement it is.
+    pub class: StatementClass,
+    /// Whether an Execute has begun it already.
+    pub is_begun: bool,
+}
+
 impl Session {
+    /// What a prepared statement's text is.
+    pub fn statement_text(&self, name: &str) -> Option<Arc<str>> {
+        self.statements.get(name).map(|statement| statement.text.clone())
+    }
+
+    /// What a portal runs.
+    pub fn portal_source(&self, name: &str) -> Option<PortalSource> {
+        let portal = self.portals.get(name)?;
+        Some(PortalSource {
+            statement: portal.statement_name.clone(),
+            text: portal.statement.text.clone(),
+            class: portal.statement.class(),
+            is_begun: !matches!(portal.state, PortalState::Ready),
+        })
+    }
+
+    /// A portal's parameters as `log_statement` shows them, each cut to `most` bytes: `$1 = 'one', $2 = NULL`. Empty if
+    /// there are none.
+    pub fn portal_parameters(&self, name: &str, most: usize) -> String {
+        let Some(portal) = self.portals.get(name) else { return String::new() };
+        let mut shown = String::new();
+        for (index, (value, &ty)) in portal.params.iter().zip(&portal.statement.params).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            shown += &format!("{separator}${} = ", index + 1);
+            if matches!(value, Datum::Null) {
+                shown += "NULL";
+                continue;
+            }
+            let text = output::text_of(value, ty, &self.formats);
+            let mut end = text.len().min(most);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            let dots = if end < text.len() { "..." } else { "" };
+            shown += &format!("'{}{dots}'", text[..end].replace('\'', "''"));
+        }
+        shown
+    }
+
     /// Runs one message's work in its transaction; after an error the transaction is spoiled.
     fn message<T>(
         &mut self,
@@ -117,7 +169,9 @@ impl Session {
         let params = self.param_values(bind, &statement.params)?;
         let wires: Vec<Wire> =
             bind.result_formats.iter().map(|&code| wire_of(code)).collect::<Result<_>>()?;
-        let portal = Portal { statement, params: params.into(), wires, state: PortalState::Ready };
+        let statement_name = bind.statement.into();
+        let portal =
+            Portal { statement, statement_name, params: params.into(), wires, state: PortalState::Ready };
         if let PreparedKind::Query { fields, .. } = &portal.statement.kind {
             portal.fields(fields)?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::report::{Report, Result, SqlState};
 use crate::sql::analyze::{self, Environment};
 use crate::sql::execute::BoxNode;
+use crate::sql::host::StatementClass;
 use crate::sql::parse::{Parsed, Statement, Utility};
 use crate::sql::plan::{Evaluate, Plan, plan_query};
 use crate::sql::types::{Datum, Type, Wire};
@@ -58,6 +59,14 @@ impl Prepared {
         }
     }
 
+    /// What kind of statement it is.
+    pub fn class(&self) -> StatementClass {
+        match &self.kind {
+            PreparedKind::Utility(parsed) => class_of(parsed),
+            PreparedKind::Query { .. } | PreparedKind::Empty => StatementClass::Other,
+        }
+    }
+
     /// Whether it may run in a transaction that failed.
     pub fn ends_transaction(&self) -> bool {
         match &self.kind {
@@ -73,6 +82,14 @@ pub fn utility_of(parsed: &Parsed) -> Option<&Utility> {
     match &parsed.statement {
         Statement::Utility(utility) => Some(utility),
         Statement::Query(_) => None,
+    }
+}
+
+/// What kind of statement it is.
+pub fn class_of(parsed: &Parsed) -> StatementClass {
+    match utility_of(parsed) {
+        Some(Utility::AlterSystem(_)) => StatementClass::Definition,
+        _ => StatementClass::Other,
     }
 }
 
@@ -96,6 +113,8 @@ pub fn planned(analysed: &analyze::Analysed, evaluate: Evaluate<'_>) -> Result<(
 pub struct Portal {
     /// The statement.
     pub statement: Arc<Prepared>,
+    /// The name that it was prepared under.
+    pub statement_name: Arc<str>,
     /// The parameters' values.
     pub params: Arc<[Datum]>,
     /// How the columns travel: none for all as text, one for all, or one each.

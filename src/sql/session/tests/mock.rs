@@ -1,7 +1,9 @@
 //! A host without a server, and a sink that writes results down.
 
 use crate::report::{Report, Result, SqlState};
-use crate::sql::host::{AlterSystem, Host, Scope, SessionFacts, SettingRow, TransactionEvent};
+use crate::sql::host::{
+    AlterSystem, Host, Scope, SessionFacts, SettingRow, StatementClass, TransactionEvent,
+};
 use crate::sql::session::{FieldInfo, ResultSink};
 use crate::sql::types::{Datum, Formats, Row, encode};
 use crate::sql::views::SystemView;
@@ -227,6 +229,8 @@ impl Host for MockHost {
             }
         }
     }
+
+    fn query_begins(&mut self, _text: &str, _class: StatementClass) {}
 
     fn statement_begins(&mut self, _tag: &str, _text: &str) {}
 
