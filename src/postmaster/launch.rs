@@ -8,6 +8,7 @@ use shmem_layout::ProcessId;
 
 use super::children::{Children, Entry};
 use super::server_loop::Incarnation;
+use super::start::Inheritance;
 use super::state::State;
 use crate::config;
 use crate::ipc::hangup::hangup_pipe;
@@ -194,22 +195,23 @@ impl Incarnation<'_> {
         socket: Option<OwnedFd>,
     ) -> ! {
         // Its siblings' descriptors are not its business, and would keep their pipes open.
-        self.children = Children::new(0);
-        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
+        std::mem::replace(&mut self.children, Children::new(0)).close();
+        let server = self.server;
+        let Inheritance { title, settings, log, access } = self.postmaster.leave_to_child(kind);
         let _ = process::set_comm("postgres");
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
-            drop(self.server.listeners.take());
+            drop(server.listeners.take());
         }
-        let me = &*Box::leak(Box::new(self.server.ipc.proc(id)));
+        let me = &*Box::leak(Box::new(server.ipc.proc(id)));
         let started = jiff::Timestamp::now();
-        self.server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
-        let state = &self.server.ipc.control().postmaster_state;
+        server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
+        let state = &server.ipc.control().postmaster_state;
         let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages())));
         let ctx = ProcessContext {
             kind,
             id,
-            server: self.server,
+            server,
             me,
             last_words,
             settings,

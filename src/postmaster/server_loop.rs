@@ -241,13 +241,16 @@ impl<'s> Incarnation<'s> {
             Source::Listener(index) => self.on_connection(index),
             Source::Logger => self.postmaster.on_logger_end(),
             Source::Child(slot) => self.on_child_end(slot),
-            Source::Hangup(slot) => {
-                if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
-                    self.server.connections.give_back(id);
-                    self.server.activities.clear(slot);
-                    self.table.release(id);
-                }
-            }
+            Source::Hangup(slot) => self.forget_child(slot),
+        }
+    }
+
+    /// Frees the slot of a child that has ended, if all its I/O is over.
+    fn forget_child(&mut self, slot: SlotIndex) {
+        if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
+            self.server.connections.give_back(id);
+            self.server.activities.clear(slot);
+            self.table.release(id);
         }
     }
 
@@ -304,6 +307,11 @@ impl<'s> Incarnation<'s> {
 
     fn on_child_end(&mut self, slot: SlotIndex) {
         let Some(status) = self.children.reap(&self.postmaster.epoll, slot) else { return };
+        self.on_reaped(slot, status);
+        self.forget_child(slot);
+    }
+
+    fn on_reaped(&mut self, slot: SlotIndex, status: ExitStatus) {
         let Some((kind, pid)) = self.children.get(slot).map(|e| (e.kind, e.pid.as_raw_nonzero().get()))
         else {
             return;

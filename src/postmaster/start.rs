@@ -17,6 +17,7 @@ use crate::config::{self, Reader, Settings, Start};
 use crate::ipc::Ipc;
 use crate::ipc::wait_set::{Choice, IoMethod};
 use crate::log::{LineNumbers, Log, LogContext, Output};
+use crate::os::code;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
@@ -66,6 +67,14 @@ pub struct Postmaster {
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
+}
+
+/// What a child has of the postmaster's own memory.
+pub(super) struct Inheritance<'p> {
+    pub title: Title,
+    pub settings: &'p mut Settings,
+    pub log: &'p mut Log,
+    pub access: &'p mut Access,
 }
 
 /// Runs the server until it stops.
@@ -145,6 +154,15 @@ fn start_with(
         logger: None,
         log_pipe: None,
     };
+    // Before the first fork, so that every child has it.
+    if postmaster.settings.get(config::HUGE_PAGES) != "off" {
+        let moved = code::move_to_huge_pages();
+        let text = match moved {
+            Ok(bytes) => format!("{} kB of program code in huge pages", bytes / 1024),
+            Err(error) => format!("program code stays in ordinary pages: {error}"),
+        };
+        postmaster.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+    }
     postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
     postmaster.log(&Report::log(format!("starting {}", report::VERSION)));
@@ -248,16 +266,19 @@ impl Postmaster {
     }
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
-    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
-        let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
+    ///
+    /// Lent and not copied: each page of the postmaster's memory that a child writes to, and be it for counting a
+    /// reference, costs it a fault and a copy.
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> Inheritance<'_> {
+        let cluster = self.settings.get(config::CLUSTER_NAME);
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
         let title = self.title.take().unwrap_or_else(|| ProcessTitle::init(CAPACITY));
-        let title = Title::new(title, kind, &cluster, as_in_18, updates);
-        let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
+        let title = Title::new(title, kind, cluster, as_in_18, updates);
         self.log_pipe = None;
         self.logger = None;
-        (title, self.settings.clone(), log, self.access.clone())
+        let Self { settings, log, access, .. } = self;
+        Inheritance { title, settings, log, access }
     }
 
     fn listen(
@@ -285,6 +306,8 @@ impl Postmaster {
         io_method: Choice,
     ) -> report::Result<u8> {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
+        // The first call finds the way to the kernel's randomness, by a search through all symbols; children inherit it.
+        let _ = getrandom::fill(&mut [0]);
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {

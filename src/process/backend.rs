@@ -66,8 +66,7 @@ pub fn serve<'s>(mut ctx: ProcessContext<'s>, set: WaitSet<'s>, socket: OwnedFd)
     let code = end(&ctx, &mut connection, over);
     ctx.server.cancel_keys.clear(ctx.id.slot());
     ctx.server.connections.give_back(ctx.id);
-    // In this order: nothing is in flight when the hang-up pipe closes.
-    drop(connection);
+    connection.leave();
     ctx.exit(code)
 }
 

@@ -76,6 +76,12 @@ impl<'s> Connection<'s> {
         self.set.forget_postmaster();
     }
 
+    /// The process is about to end.
+    pub fn leave(&mut self) {
+        self.last_words.disarm();
+        self.set.leave();
+    }
+
     /// TLS, if it is on.
     pub fn tls(&self) -> Option<&TlsSession> {
         self.tls.as_deref()

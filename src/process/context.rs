@@ -73,13 +73,13 @@ pub struct ProcessContext<'s> {
     /// What SIGQUIT says to its client.
     pub last_words: &'s LastWords<'s>,
     /// Its settings: the postmaster's at the time of the fork, then its own.
-    pub settings: Settings,
+    pub settings: &'s mut Settings,
     /// Where its reports go.
-    pub log: Log,
+    pub log: &'s mut Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
     /// Who may come in.
-    pub access: Access,
+    pub access: &'s mut Access,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.
@@ -138,9 +138,9 @@ impl<'s> ProcessContext<'s> {
     /// Reads the settings again. The postmaster has logged what it found; a child says nothing.
     pub fn reload(&mut self) {
         let _ = self.settings.reload(Reader::Child);
-        self.log.reload(log_config(&self.settings));
+        self.log.reload(log_config(self.settings));
         // What is wrong now stays as it was; the postmaster has said so.
-        let _ = self.access.reload(&self.settings);
+        let _ = self.access.reload(self.settings);
     }
 
     /// Something without which this process cannot work.

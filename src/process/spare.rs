@@ -32,7 +32,10 @@ pub fn main(mut ctx: ProcessContext<'_>) -> ! {
         }
     }
     ctx.set_running();
-    let Some(client) = wait_for_client(&mut ctx, &mut set, &sockets) else { ctx.exit(0) };
+    let Some(client) = wait_for_client(&mut ctx, &mut set, &sockets) else {
+        set.leave();
+        ctx.exit(0)
+    };
     for socket in sockets {
         // A session must not keep the listening sockets open.
         drop(set.remove(socket));

@@ -249,6 +249,10 @@ impl Method for ByEpoll<'_> {
         Ok(())
     }
 
+    fn leave(&mut self) {
+        // Nothing is in flight without a ring; the end of the process closes everything.
+    }
+
     fn ring(&mut self) -> Option<RingIo<'_>> {
         None
     }

@@ -190,6 +190,10 @@ impl Method for Flights<'_> {
         Flights::hold(self, lifeline, instance_lock)
     }
 
+    fn leave(&mut self) {
+        self.release_files();
+    }
+
     fn ring(&mut self) -> Option<RingIo<'_>> {
         Some(self.io())
     }
