@@ -120,6 +120,8 @@ trait Method {
     fn received(&self, socket: usize) -> &[u8];
 
     fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()>;
+    /// See [`WaitSet::rest`].
+    fn rest(&mut self) -> io::Result<()>;
     /// See [`WaitSet::leave`].
     fn leave(&mut self);
     fn ring(&mut self) -> Option<RingIo<'_>>;
@@ -144,7 +146,8 @@ impl<'s> WaitSet<'s> {
         self.method.add(socket.into())
     }
 
-    /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost.
+    /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost; the memory that its
+    /// bytes went through is zeroed.
     #[expect(clippy::needless_pass_by_value, reason = "the name must not be used any more")]
     pub fn remove(&mut self, socket: Socket) -> io::Result<OwnedFd> {
         self.method.remove(socket.index())
@@ -207,6 +210,12 @@ impl<'s> WaitSet<'s> {
     ) -> io::Result<Exchange> {
         let timed_out = self.run(me, Goal::Sent(socket.index()), bytes, deadline, event)?;
         Ok(self.exchanged(socket, timed_out))
+    }
+
+    /// Waits for no socket any more, until the next wait. What happened to one before this returns may be lost to other
+    /// processes that wait for it exclusively: look at it again.
+    pub fn rest(&mut self) -> io::Result<()> {
+        self.method.rest()
     }
 
     /// What the last [`Self::exchange`] received; empty if it received nothing.

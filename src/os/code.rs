@@ -31,11 +31,15 @@ use super::process::check_single_threaded;
 /// What one entry of a page table covers where the tables end early.
 const HUGE: usize = 2 << 20;
 
-/// A mapping that can be replaced.
+/// A mapping that can be replaced, widened or cut to whole huge pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Part {
+    /// What is replaced.
     start: usize,
     end: usize,
+    /// What of it holds the program; the rest is nobody's.
+    from: usize,
+    to: usize,
     is_code: bool,
 }
 
@@ -57,27 +61,26 @@ pub fn move_to_huge_pages() -> io::Result<usize> {
     Ok(moved)
 }
 
-/// The huge pages that lie within the program's read-only mappings in front of its data; those behind hold what the
-/// loader wrote.
+/// The program's read-only mappings in front of its data, in whole huge pages; those behind hold what the loader wrote.
 fn parts(maps: &str, program: &str) -> Vec<Part> {
+    let areas: Vec<Area<'_>> = maps.lines().map_while(Area::parse).collect();
+    let of_program = |at: &usize| areas[*at].file == Some(program);
     let mut parts = Vec::new();
-    for line in maps.lines() {
-        let mut words = line.split_whitespace();
-        let (Some(range), Some(access)) = (words.next(), words.next()) else { break };
-        if words.nth(3) != Some(program) {
-            continue;
-        }
-        let is_code = match access {
+    for at in (0..areas.len()).filter(of_program) {
+        let is_code = match areas[at].access {
             "r--p" => false,
             "r-xp" => true,
             _ => break,
         };
-        let Some((start, end)) = range.split_once('-') else { break };
-        let address = |text| usize::from_str_radix(text, 16);
-        let (Ok(start), Ok(end)) = (address(start), address(end)) else { break };
-        let (start, end) = (start.next_multiple_of(HUGE), end / HUGE * HUGE);
+        let (from, to) = (areas[at].start, areas[at].end);
+        let floor = at.checked_sub(1).map_or(0, |before| areas[before].end);
+        let ceiling = areas.get(at + 1).map_or(usize::MAX, |behind| behind.start);
+        // What lies between the segments is nobody's if the linker aligned them to huge pages.
+        let widened = (from / HUGE * HUGE, to.next_multiple_of(HUGE));
+        let start = if widened.0 >= floor { widened.0 } else { from.next_multiple_of(HUGE) };
+        let end = if widened.1 <= ceiling { widened.1 } else { to / HUGE * HUGE };
         if start < end {
-            parts.push(Part { start, end, is_code });
+            parts.push(Part { start, end, from: from.max(start), to: to.min(end), is_code });
         }
         if is_code {
             break;
@@ -86,9 +89,27 @@ fn parts(maps: &str, program: &str) -> Vec<Part> {
     parts
 }
 
+/// A line of /proc/self/maps.
+struct Area<'a> {
+    start: usize,
+    end: usize,
+    access: &'a str,
+    file: Option<&'a str>,
+}
+
+impl<'a> Area<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let address = |text| usize::from_str_radix(text, 16).ok();
+        let (start, end) = (address(start)?, address(end)?);
+        Some(Self { start, end, access: words.next()?, file: words.nth(3) })
+    }
+}
+
 /// # Safety
 ///
-/// The part is mapped from a file, read-only, and this is the only thread.
+/// `from` to `to` of the part is mapped from a file, read-only, the rest of it is unmapped, and this is the only thread.
 unsafe fn replace(part: Part) -> io::Result<()> {
     let length = part.end - part.start;
     let writable = ProtFlags::READ | ProtFlags::WRITE;
@@ -127,8 +148,9 @@ unsafe fn fill(copy: *mut c_void, part: Part, length: usize) -> io::Result<()> {
     // SAFETY: the caller's memory, and as long; the part is readable and stays mapped.
     unsafe {
         madvise(copy, length, Advice::LinuxHugepage)?;
-        let from = ptr::with_exposed_provenance::<u8>(part.start);
-        ptr::copy_nonoverlapping(from, copy.cast(), length);
+        let from = ptr::with_exposed_provenance::<u8>(part.from);
+        let to = copy.cast::<u8>().add(part.from - part.start);
+        ptr::copy_nonoverlapping(from, to, part.to - part.from);
     }
     if huge_bytes_between(copy.addr(), copy.addr() + length)? < length as u64 {
         // In small pages every fork would copy an entry for each.
@@ -151,11 +173,22 @@ mod tests {
 7f0000eaa000-7f0001f4c000 r--p 00eaa000 fe:00 7  /usr/bin/tuskd
 7f0001f4c000-7f0001f4d000 rw-p 00f4c000 fe:00 7  /usr/bin/tuskd
 ";
-        let (rodata, code) = (
-            Part { start: 0x7f00_0000_0000, end: 0x7f00_0040_0000, is_code: false },
-            Part { start: 0x7f00_0060_0000, end: 0x7f00_00e0_0000, is_code: true },
-        );
+        let part = |start, end, is_code| Part { start, end, from: start, to: end, is_code };
+        let rodata = part(0x7f00_0000_0000, 0x7f00_0040_0000, false);
+        let code = part(0x7f00_0060_0000, 0x7f00_00e0_0000, true);
         assert_eq!(parts(maps, "/usr/bin/tuskd"), [rodata, code]);
+        let aligned = "\
+7f0000000000-7f0000465000 r--p 00000000 fe:00 7  /usr/bin/tuskd
+7f0000601000-7f0001046000 r-xp 00601000 fe:00 7  /usr/bin/tuskd
+7f0001200000-7f0001301000 rw-p 01200000 fe:00 7  /usr/bin/tuskd
+";
+        let rodata = Part { to: 0x7f00_0046_5000, ..part(0x7f00_0000_0000, 0x7f00_0060_0000, false) };
+        let code = Part {
+            from: 0x7f00_0060_1000,
+            to: 0x7f00_0104_6000,
+            ..part(0x7f00_0060_0000, 0x7f00_0120_0000, true)
+        };
+        assert_eq!(parts(aligned, "/usr/bin/tuskd"), [rodata, code], "what nobody has is taken too");
         assert_eq!(parts(maps, "/usr/bin/other"), []);
         assert_eq!(parts("nonsense", "/usr/bin/tuskd"), []);
     }

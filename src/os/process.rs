@@ -125,6 +125,17 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// The most memory that the process ever had, in kB.
+pub fn peak_memory_kb() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes a `rusage` there, and zeroes are one too.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    usage.ru_maxrss as u64
+}
+
 /// The caller's pid. A system call each time, so that it is right after a fork too.
 pub fn pid() -> Pid {
     rustix::process::getpid()
@@ -246,6 +257,13 @@ mod tests {
             assert!(stat("/proc/self/task").unwrap().st_nlink >= 2 + 2);
             drop(sender);
         });
+    }
+
+    #[test]
+    fn memory_once_had_is_remembered() {
+        let before = peak_memory_kb();
+        drop(std::hint::black_box(vec![1_u8; (before as usize + 4096) * 1024]));
+        assert!(peak_memory_kb() >= before + 4096);
     }
 
     #[test]

@@ -98,7 +98,15 @@ impl Children {
         hangup: HangupWatch,
     ) -> std::io::Result<()> {
         epoll.add(child.pidfd.as_fd(), Source::Child(id.slot()).to_word(), Interest::IN)?;
-        let entry = Entry { id, kind, pid: child.pid, pidfd: child.pidfd, hangup, is_hangup_watched: false, ended: None };
+        let entry = Entry {
+            id,
+            kind,
+            pid: child.pid,
+            pidfd: child.pidfd,
+            hangup,
+            is_hangup_watched: false,
+            ended: None,
+        };
         self.entries[id.slot().index()] = Some(entry);
         self.running[kind as usize - 1] += 1;
         Ok(())

@@ -82,18 +82,20 @@ impl Incarnation<'_> {
             return;
         }
         self.launch_auxiliaries();
-        if self.state.accepts_connections() {
-            self.launch_spares();
-        }
+        let spares = if self.state.accepts_connections() { self.launch_spares() } else { self.spares() };
         // While there is no spare, the postmaster polls the listening sockets itself.
         // Whoever has no place among the processes waits in the sockets' queues.
-        let polls = self.spares() == 0 && self.table.free() > SLOTS_FOR_AUXILIARIES;
+        let polls = spares == 0 && self.table.free() > SLOTS_FOR_AUXILIARIES;
         self.postmaster.watch_listeners(self.server, polls);
     }
 
-    /// Spares that have no client yet.
+    /// Spares that have no client; the spares learn the number too.
     fn spares(&self) -> usize {
-        self.children.running().filter(|entry| self.is_spare(entry)).count()
+        if self.children.count(Kind::SpareBackend) == 0 {
+            return self.server.spares.recount(|| 0);
+        }
+        let count = || self.children.running().filter(|entry| self.is_spare(entry)).count();
+        self.server.spares.recount(count)
     }
 
     fn is_spare(&self, entry: &Entry) -> bool {
@@ -101,15 +103,33 @@ impl Incarnation<'_> {
         entry.kind == Kind::SpareBackend && Kind::from_number(number) == Some(Kind::SpareBackend)
     }
 
-    fn launch_spares(&mut self) {
+    /// Keeps their number up; how many there are.
+    fn launch_spares(&mut self) -> usize {
         let settings = &self.postmaster.settings;
         let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
         let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
         self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
-        while self.spares() < self.spares_wanted && self.table.free() > SLOTS_FOR_AUXILIARIES {
-            if !self.launch(Kind::SpareBackend, None) {
-                return;
+        // Backends that come back need no successor, as long as some spares are left.
+        let comes_back = settings.get(config::SESSION_REUSE);
+        let enough = if comes_back { self.spares_wanted / 2 + 1 } else { self.spares_wanted };
+        self.server.spares.set_limits(enough.saturating_sub(1), self.spares_wanted, most.max(least));
+        let spares = self.spares();
+        if spares >= enough {
+            return spares;
+        }
+        let _ = self.postmaster.access.roles.current(&self.server.data_dir);
+        for _ in spares..self.spares_wanted {
+            if self.table.free() <= SLOTS_FOR_AUXILIARIES || !self.launch(Kind::SpareBackend, None) {
+                break;
             }
+        }
+        self.spares()
+    }
+
+    /// More came back than are wanted: they leave if no burst comes.
+    pub(super) fn on_spare_back(&mut self) {
+        if self.shrink_at.is_none() {
+            self.shrink_at = Some(Monotonic::now().saturating_add(CALM));
         }
     }
 
@@ -222,6 +242,7 @@ impl Incarnation<'_> {
             started,
             lines: Default::default(),
             speaker: None,
+            reloaded: false,
         };
         let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {
             for ignored in [Signal::PIPE, Signal::ALARM] {

@@ -16,7 +16,7 @@ use crate::os::signal::Signal;
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
-use crate::sync::{Monotonic, Ordering};
+use crate::sync::{Monotonic, Ordering, fence};
 
 /// How long children have to leave after SIGQUIT.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -134,6 +134,9 @@ impl<'s> Incarnation<'s> {
         };
         let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
         self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
+        // Who gives a connection slot back and goes on reads the state behind that; so either it sees the new state, or
+        // whoever counts the slots after this sees one less.
+        fence(Ordering::SeqCst);
     }
 
     /// Events that are not told but follow from who is left.
@@ -254,6 +257,12 @@ impl<'s> Incarnation<'s> {
         }
     }
 
+    /// Serves whoever waits on the listening sockets.
+    fn look_at_listeners(&mut self) {
+        let count = self.server.listeners.borrow().len();
+        (0..count).for_each(|index| self.on_connection(index));
+    }
+
     fn on_signals(&mut self) {
         while let Ok(Some(info)) = self.postmaster.signalfd.read() {
             match info.signal {
@@ -303,6 +312,12 @@ impl<'s> Incarnation<'s> {
         if taken.contains(signals::SPARE_TAKEN) {
             self.on_spare_taken();
         }
+        if taken.contains(signals::SPARE_BACK) {
+            self.on_spare_back();
+        }
+        if taken.contains(signals::CLIENT_MISSED) {
+            self.look_at_listeners();
+        }
     }
 
     fn on_child_end(&mut self, slot: SlotIndex) {
@@ -322,8 +337,7 @@ impl<'s> Incarnation<'s> {
         } else if is_orderly(kind, status) {
             if kind == Kind::SpareBackend && self.state.accepts_connections() {
                 // It may have been the one that a waiting client woke.
-                let count = self.server.listeners.borrow().len();
-                (0..count).for_each(|index| self.on_connection(index));
+                self.look_at_listeners();
             }
             if !status.is_success() && kind != Kind::Backend && kind != Kind::SpareBackend {
                 self.log_end(slot, kind, pid, status);

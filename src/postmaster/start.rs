@@ -32,6 +32,7 @@ use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
+use crate::process::spare_count::SpareCount;
 use crate::process::title::{CAPACITY, Title};
 use crate::report::{self, Report, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
@@ -62,7 +63,7 @@ pub struct Postmaster {
     pid_file: Option<PidFileGuard>,
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
-    access: Access,
+    pub(super) access: Access,
     notifier: Notifier,
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
@@ -308,6 +309,7 @@ impl Postmaster {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
         // The first call finds the way to the kernel's randomness, by a search through all symbols; children inherit it.
         let _ = getrandom::fill(&mut [0]);
+        crate::sql::warm_up();
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {
@@ -326,6 +328,7 @@ impl Postmaster {
                 ipc: &ipc,
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
+                spares: &segment.region::<SpareCount>("spares", 1).map_err(|e| failed(&e))?[0],
                 connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
@@ -351,6 +354,7 @@ impl Postmaster {
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
+        specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

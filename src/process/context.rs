@@ -88,6 +88,8 @@ pub struct ProcessContext<'s> {
     pub lines: LineNumbers,
     /// Its client, if it has one.
     pub speaker: Option<Speaker>,
+    /// Whether it has read its settings again.
+    pub reloaded: bool,
 }
 
 impl<'s> ProcessContext<'s> {
@@ -137,6 +139,7 @@ impl<'s> ProcessContext<'s> {
 
     /// Reads the settings again. The postmaster has logged what it found; a child says nothing.
     pub fn reload(&mut self) {
+        self.reloaded = true;
         let _ = self.settings.reload(Reader::Child);
         self.log.reload(log_config(self.settings));
         // What is wrong now stays as it was; the postmaster has said so.

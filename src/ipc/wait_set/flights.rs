@@ -254,8 +254,15 @@ impl<'s> Flights<'s> {
                 return Ok(false);
             }
         }
-        self.look()?;
+        if self.has_queued() {
+            self.look()?;
+        }
         Ok(true)
+    }
+
+    /// Whether something was started that the kernel does not know of yet.
+    pub fn has_queued(&self) -> bool {
+        self.ring.has_queued()
     }
 
     /// Cancels an operation. Its own completion, if there is one, may come later than this returns.
