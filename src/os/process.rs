@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::stat;
-use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use rustix::thread::CpuSet;
 
 use super::pidfd::PidFd;
@@ -125,6 +125,14 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Lets this process, and those that it forks, have as many descriptors as the administrator allows, not only as many as
+/// programs that use `select` can bear.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused, it stays as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
 /// The most memory that the process ever had, in kB.
 pub fn peak_memory_kb() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
@@ -189,7 +197,9 @@ pub fn set_comm(name: &str) -> io::Result<()> {
 /// Closes descriptors as [`drop`] would, in one system call for each run of neighbouring numbers: for a forked child that has
 /// many of its parent's.
 pub fn close_together(descriptors: impl IntoIterator<Item = OwnedFd>) {
-    let mut numbers: Vec<RawFd> = descriptors.into_iter().map(IntoRawFd::into_raw_fd).collect();
+    const USUAL: usize = 64;
+    let mut numbers: Vec<RawFd> = Vec::with_capacity(USUAL);
+    numbers.extend(descriptors.into_iter().map(IntoRawFd::into_raw_fd));
     numbers.sort_unstable();
     for run in numbers.chunk_by(|before, next| before + 1 == *next) {
         // SAFETY: each number of the run was an owner's, who gave it up above.

@@ -80,12 +80,14 @@ pub struct Children {
     entries: Vec<Option<Entry>>,
     /// How many of each kind run, as they were forked.
     running: [usize; KINDS.len()],
+    /// Slots of those that run and were forked as spares.
+    spares: Vec<SlotIndex>,
 }
 
 impl Children {
     /// None yet, in so many slots.
     pub fn new(slots: usize) -> Self {
-        Self { entries: (0..slots).map(|_| None).collect(), running: [0; KINDS.len()] }
+        Self { entries: (0..slots).map(|_| None).collect(), running: [0; KINDS.len()], spares: Vec::new() }
     }
 
     /// Adds a child that was just forked, and watches its end and its hang-up.
@@ -109,13 +111,19 @@ impl Children {
         };
         self.entries[id.slot().index()] = Some(entry);
         self.running[kind as usize - 1] += 1;
+        if kind == Kind::SpareBackend {
+            self.spares.push(id.slot());
+        }
         Ok(())
     }
 
     /// In a child: gives up all descriptors. There are two for each sibling, so they are not closed one by one.
     pub fn close(self) {
         let of_entry = |entry: Entry| [OwnedFd::from(entry.pidfd), OwnedFd::from(entry.hangup)];
-        process::close_together(self.entries.into_iter().flatten().flat_map(of_entry));
+        let mut entries = self.entries.into_iter();
+        process::close_together(entries.by_ref().flatten().flat_map(of_entry));
+        // To free memory is to write to it, and so to copy what is still the postmaster's too.
+        std::mem::forget((entries, self.spares));
     }
 
     /// The child of a slot.
@@ -126,6 +134,11 @@ impl Children {
     /// Those that run.
     pub fn running(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten().filter(|entry| entry.ended.is_none())
+    }
+
+    /// Those that run and were forked as spares, most of which have a client by now.
+    pub fn forked_as_spares(&self) -> impl Iterator<Item = &Entry> {
+        self.spares.iter().filter_map(|slot| self.get(*slot))
     }
 
     /// Those of a kind that run.
@@ -163,6 +176,7 @@ impl Children {
         let _ = epoll.remove(entry.pidfd.as_fd());
         entry.ended = Some(status);
         self.running[entry.kind as usize - 1] -= 1;
+        self.spares.retain(|spare| *spare != slot);
         Some(status)
     }
 

@@ -18,7 +18,7 @@ use crate::os::process::{self, Fork};
 use crate::os::signal::{self, Signal};
 use crate::process::context::ProcessContext;
 use crate::process::kinds::Kind;
-use crate::process::{accept, quit_messages, serve_accepted};
+use crate::process::{accept, serve_accepted};
 use crate::report::Report;
 use crate::sync::{Monotonic, Ordering};
 
@@ -91,10 +91,7 @@ impl Incarnation<'_> {
 
     /// Spares that have no client; the spares learn the number too.
     fn spares(&self) -> usize {
-        if self.children.count(Kind::SpareBackend) == 0 {
-            return self.server.spares.recount(|| 0);
-        }
-        let count = || self.children.running().filter(|entry| self.is_spare(entry)).count();
+        let count = || self.children.forked_as_spares().filter(|entry| self.is_spare(entry)).count();
         self.server.spares.recount(count)
     }
 
@@ -217,7 +214,8 @@ impl Incarnation<'_> {
         // Its siblings' descriptors are not its business, and would keep their pipes open.
         std::mem::replace(&mut self.children, Children::new(0)).close();
         let server = self.server;
-        let Inheritance { title, settings, log, access } = self.postmaster.leave_to_child(kind);
+        let Inheritance { title, settings, log, access, quit_messages } =
+            self.postmaster.leave_to_child(kind);
         let _ = process::set_comm("postgres");
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
@@ -227,7 +225,7 @@ impl Incarnation<'_> {
         let started = jiff::Timestamp::now();
         server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
         let state = &server.ipc.control().postmaster_state;
-        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages())));
+        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages)));
         let ctx = ProcessContext {
             kind,
             id,

@@ -30,6 +30,7 @@ use crate::process::activity::{Activities, Activity};
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
+use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::spare_count::SpareCount;
@@ -64,6 +65,8 @@ pub struct Postmaster {
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
     pub(super) access: Access,
+    /// Encoded once, for all children.
+    quit_messages: [Vec<u8>; 3],
     notifier: Notifier,
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
@@ -76,6 +79,7 @@ pub(super) struct Inheritance<'p> {
     pub settings: &'p mut Settings,
     pub log: &'p mut Log,
     pub access: &'p mut Access,
+    pub quit_messages: &'p [Vec<u8>; 3],
 }
 
 /// Runs the server until it stops.
@@ -121,6 +125,8 @@ fn start_with(
     let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
     let lock = lock_instance(&data_dir)?;
+    // The postmaster has two for each child.
+    process::raise_descriptor_limit();
     let started = Timestamp::now();
     let port = settings.get(config::PORT) as u16;
     let socket_dirs = config::directories(settings.get(config::UNIX_SOCKET_DIRECTORIES)).unwrap_or_default();
@@ -150,6 +156,7 @@ fn start_with(
         title: Some(title),
         watches_listeners: false,
         access: Access::default(),
+        quit_messages: quit_messages(),
         notifier: Notifier::from_env().unwrap_or_else(|_| Notifier::silent()),
         next_watchdog: None,
         logger: None,
@@ -278,8 +285,8 @@ impl Postmaster {
         let title = Title::new(title, kind, cluster, as_in_18, updates);
         self.log_pipe = None;
         self.logger = None;
-        let Self { settings, log, access, .. } = self;
-        Inheritance { title, settings, log, access }
+        let Self { settings, log, access, quit_messages, .. } = self;
+        Inheritance { title, settings, log, access, quit_messages }
     }
 
     fn listen(

@@ -28,6 +28,7 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[1],
     server::TESTS[2],
     server::TESTS[3],
+    server::TESTS[4],
     control::TESTS,
 ];
 

@@ -14,8 +14,13 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 4] =
-    [lifecycle::TESTS, connections::packets::TESTS, connections::limits::TESTS, connections::ends::TESTS];
+pub const TESTS: [&[Test]; 5] = [
+    lifecycle::TESTS,
+    connections::packets::TESTS,
+    connections::limits::TESTS,
+    connections::ends::TESTS,
+    connections::reuse::TESTS,
+];
 
 /// A server with a data directory of its own.
 pub struct TestServer {

@@ -4,3 +4,4 @@ mod client;
 pub mod ends;
 pub mod limits;
 pub mod packets;
+pub mod reuse;
