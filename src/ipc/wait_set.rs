@@ -236,7 +236,8 @@ impl<'s> WaitSet<'s> {
 
     /// The process is about to end by [`exit_now`](crate::os::process::exit_now): lets go of what [`Self::hold`] holds, if
     /// nothing that others care for is in flight. The rest is the kernel's to end, which costs it less than being asked
-    /// for each thing; dropping this first would do the same, slower.
+    /// for each thing; dropping this first would do the same, slower. Polls stay armed for some time after the process's
+    /// end: [`Self::rest`] first if others wait for the same sockets exclusively.
     pub fn leave(&mut self) {
         self.method.leave();
     }
