@@ -11,6 +11,7 @@ pub mod kinds;
 pub mod logger;
 pub mod server;
 pub mod settings;
+pub mod spare_count;
 pub mod title;
 pub mod workers;
 

@@ -3,6 +3,7 @@
 //! Readers read the whole file; it is only ever replaced as a whole. Whoever changes it must see to it that nobody else
 //! does so between its reading and its writing.
 
+mod cache;
 mod change;
 mod format;
 
@@ -16,6 +17,7 @@ use super::password::{self, PasswordSettings};
 use super::random;
 use super::scram::Key;
 
+pub use cache::RolesCache;
 pub use change::RoleOptions;
 
 /// Where it lies in the data directory.

@@ -8,6 +8,7 @@ use shmem_layout::ProcessId;
 
 use super::children::{Children, Entry};
 use super::server_loop::Incarnation;
+use super::start::Inheritance;
 use super::state::State;
 use crate::config;
 use crate::ipc::hangup::hangup_pipe;
@@ -18,7 +19,7 @@ use crate::os::signal::{self, Signal};
 use crate::process::context::ProcessContext;
 use crate::process::kinds::Kind;
 use crate::process::workers::BackgroundWorker;
-use crate::process::{accept, quit_messages, serve_accepted};
+use crate::process::{accept, serve_accepted};
 use crate::report::Report;
 use crate::sync::{Monotonic, Ordering};
 
@@ -94,12 +95,10 @@ impl Incarnation<'_> {
         }
         self.launch_auxiliaries();
         self.start_workers();
-        if self.state.accepts_connections() {
-            self.launch_spares();
-        }
+        let spares = if self.state.accepts_connections() { self.launch_spares() } else { self.spares() };
         // While there is no spare, the postmaster polls the listening sockets itself.
         // Whoever has no place among the processes waits in the sockets' queues.
-        let polls = self.spares() == 0 && self.has_room_for_clients();
+        let polls = spares == 0 && self.has_room_for_clients();
         self.postmaster.watch_listeners(self.server, polls);
     }
 
@@ -124,9 +123,10 @@ impl Incarnation<'_> {
         }
     }
 
-    /// Spares that have no client yet.
+    /// Spares that have no client; the spares learn the number too.
     fn spares(&self) -> usize {
-        self.children.running().filter(|entry| self.is_spare(entry)).count()
+        let count = || self.children.forked_as_spares().filter(|entry| self.is_spare(entry)).count();
+        self.server.spares.recount(count)
     }
 
     fn is_spare(&self, entry: &Entry) -> bool {
@@ -134,15 +134,33 @@ impl Incarnation<'_> {
         entry.kind == Kind::SpareBackend && Kind::from_number(number) == Some(Kind::SpareBackend)
     }
 
-    fn launch_spares(&mut self) {
+    /// Keeps their number up; how many there are.
+    fn launch_spares(&mut self) -> usize {
         let settings = &self.postmaster.settings;
         let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
         let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
         self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
-        while self.spares() < self.spares_wanted && self.has_room_for_clients() {
-            if self.launch(Kind::SpareBackend, Given::Nothing).is_none() {
-                return;
+        // Backends that come back need no successor, as long as some spares are left.
+        let comes_back = settings.get(config::SESSION_REUSE);
+        let enough = if comes_back { self.spares_wanted / 2 + 1 } else { self.spares_wanted };
+        self.server.spares.set_limits(enough.saturating_sub(1), self.spares_wanted, most.max(least));
+        let spares = self.spares();
+        if spares >= enough {
+            return spares;
+        }
+        let _ = self.postmaster.access.roles.current(&self.server.data_dir);
+        for _ in spares..self.spares_wanted {
+            if !self.has_room_for_clients() || self.launch(Kind::SpareBackend, Given::Nothing).is_none() {
+                break;
             }
+        }
+        self.spares()
+    }
+
+    /// More came back than are wanted: they leave if no burst comes.
+    pub(super) fn on_spare_back(&mut self) {
+        if self.shrink_at.is_none() {
+            self.shrink_at = Some(Monotonic::now().saturating_add(CALM));
         }
     }
 
@@ -233,22 +251,24 @@ impl Incarnation<'_> {
             Given::Worker(worker) => (None, Some(*worker)),
         };
         // Its siblings' descriptors are not its business, and would keep their pipes open.
-        self.children = Children::new(0);
-        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
+        std::mem::replace(&mut self.children, Children::new(0)).close();
+        let server = self.server;
+        let Inheritance { title, settings, log, access, quit_messages } =
+            self.postmaster.leave_to_child(kind);
         let _ = process::set_comm("postgres");
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
-            drop(self.server.listeners.take());
+            drop(server.listeners.take());
         }
-        let me = &*Box::leak(Box::new(self.server.ipc.proc(id)));
+        let me = &*Box::leak(Box::new(server.ipc.proc(id)));
         let started = jiff::Timestamp::now();
-        self.server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
-        let state = &self.server.ipc.control().postmaster_state;
-        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages())));
+        server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
+        let state = &server.ipc.control().postmaster_state;
+        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages)));
         let ctx = ProcessContext {
             kind,
             id,
-            server: self.server,
+            server,
             me,
             last_words,
             settings,
@@ -260,6 +280,7 @@ impl Incarnation<'_> {
             started,
             lines: Default::default(),
             speaker: None,
+            reloaded: false,
         };
         let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {
             for ignored in [Signal::PIPE, Signal::ALARM] {

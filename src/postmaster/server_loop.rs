@@ -17,7 +17,7 @@ use crate::os::signal::{Signal, SignalFd};
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
-use crate::sync::{Monotonic, Ordering};
+use crate::sync::{Monotonic, Ordering, fence};
 
 /// How long children have to leave after SIGQUIT.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -135,6 +135,9 @@ impl<'s> Incarnation<'s> {
         };
         let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
         self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
+        // Who gives a connection slot back and goes on reads the state behind that; so either it sees the new state, or
+        // whoever counts the slots after this sees one less.
+        fence(Ordering::SeqCst);
     }
 
     /// Events that are not told but follow from who is left.
@@ -243,15 +246,24 @@ impl<'s> Incarnation<'s> {
             Source::Listener(index) => self.on_connection(index),
             Source::Logger => self.postmaster.on_logger_end(),
             Source::Child(slot) => self.on_child_end(slot),
-            Source::Hangup(slot) => {
-                if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
-                    self.server.connections.give_back(id);
-                    self.server.workers.forget_claims_of(id);
-                    self.server.activities.clear(slot);
-                    self.table.release(id);
-                }
-            }
+            Source::Hangup(slot) => self.forget_child(slot),
         }
+    }
+
+    /// Frees the slot of a child that has ended, if all its I/O is over.
+    fn forget_child(&mut self, slot: SlotIndex) {
+        if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
+            self.server.connections.give_back(id);
+            self.server.workers.forget_claims_of(id);
+            self.server.activities.clear(slot);
+            self.table.release(id);
+        }
+    }
+
+    /// Serves whoever waits on the listening sockets.
+    fn look_at_listeners(&mut self) {
+        let count = self.server.listeners.borrow().len();
+        (0..count).for_each(|index| self.on_connection(index));
     }
 
     fn on_signals(&mut self) {
@@ -309,10 +321,21 @@ impl<'s> Incarnation<'s> {
         if taken.contains(signals::SPARE_TAKEN) {
             self.on_spare_taken();
         }
+        if taken.contains(signals::SPARE_BACK) {
+            self.on_spare_back();
+        }
+        if taken.contains(signals::CLIENT_MISSED) {
+            self.look_at_listeners();
+        }
     }
 
     fn on_child_end(&mut self, slot: SlotIndex) {
         let Some(status) = self.children.reap(&self.postmaster.epoll, slot) else { return };
+        self.on_reaped(slot, status);
+        self.forget_child(slot);
+    }
+
+    fn on_reaped(&mut self, slot: SlotIndex, status: ExitStatus) {
         let Some((kind, pid)) = self.children.get(slot).map(|e| (e.kind, e.pid.as_raw_nonzero().get()))
         else {
             return;
@@ -325,8 +348,7 @@ impl<'s> Incarnation<'s> {
         } else if is_orderly(kind, status) {
             if kind == Kind::SpareBackend && self.state.accepts_connections() {
                 // It may have been the one that a waiting client woke.
-                let count = self.server.listeners.borrow().len();
-                (0..count).for_each(|index| self.on_connection(index));
+                self.look_at_listeners();
             }
             if !status.is_success() && kind != Kind::Backend && kind != Kind::SpareBackend {
                 self.log_end(slot, kind, pid, status);

@@ -19,6 +19,7 @@ use crate::config::{self, Reader, Settings, Start};
 use crate::ipc::Ipc;
 use crate::ipc::wait_set::{Choice, IoMethod};
 use crate::log::{LineNumbers, Log, LogContext, Output};
+use crate::os::code;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
@@ -32,8 +33,10 @@ use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
+use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
+use crate::process::spare_count::SpareCount;
 use crate::process::title::{CAPACITY, Title};
 use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, Severity, SqlState};
@@ -75,13 +78,24 @@ pub struct Postmaster {
     pid_file: Option<PidFileGuard>,
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
-    access: Access,
+    pub(super) access: Access,
+    /// Encoded once, for all children.
+    quit_messages: [Vec<u8>; 3],
     notifier: Notifier,
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
     pub(super) workers: WorkerList,
     worker_functions: Vec<WorkerFunction>,
+}
+
+/// What a child has of the postmaster's own memory.
+pub(super) struct Inheritance<'p> {
+    pub title: Title,
+    pub settings: &'p mut Settings,
+    pub log: &'p mut Log,
+    pub access: &'p mut Access,
+    pub quit_messages: &'p [Vec<u8>; 3],
 }
 
 /// Runs the server until it stops.
@@ -128,6 +142,8 @@ fn start_with(
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
     check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
+    // The postmaster has two for each child.
+    process::raise_descriptor_limit();
     let started = Timestamp::now();
     let port = settings.get(config::PORT) as u16;
     let socket_dirs = config::directories(settings.get(config::UNIX_SOCKET_DIRECTORIES)).unwrap_or_default();
@@ -158,6 +174,7 @@ fn start_with(
         title: Some(title),
         watches_listeners: false,
         access: Access::default(),
+        quit_messages: quit_messages(),
         notifier: Notifier::from_env().unwrap_or_else(|_| Notifier::silent()),
         next_watchdog: None,
         logger: None,
@@ -165,6 +182,15 @@ fn start_with(
         workers: WorkerList::default(),
         worker_functions: options.worker_functions.clone(),
     };
+    // Before the first fork, so that every child has it.
+    if postmaster.settings.get(config::HUGE_PAGES) != "off" {
+        let moved = code::move_to_huge_pages();
+        let text = match moved {
+            Ok(bytes) => format!("{} kB of program code in huge pages", bytes / 1024),
+            Err(error) => format!("program code stays in ordinary pages: {error}"),
+        };
+        postmaster.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+    }
     postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
     postmaster.log(&Report::log(format!("starting {}", report::VERSION)));
@@ -290,19 +316,22 @@ impl Postmaster {
     }
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
-    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
+    ///
+    /// Lent and not copied: each page of the postmaster's memory that a child writes to, and be it for counting a
+    /// reference, costs it a fault and a copy.
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> Inheritance<'_> {
         // Through them a child would hear, and could change, what its parent watches.
         self.epoll.close();
         self.signalfd = None;
-        let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
+        let cluster = self.settings.get(config::CLUSTER_NAME);
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
         let title = self.title.take().unwrap_or_else(|| ProcessTitle::init(CAPACITY));
-        let title = Title::new(title, kind, &cluster, as_in_18, updates);
-        let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
+        let title = Title::new(title, kind, cluster, as_in_18, updates);
         self.log_pipe = None;
         self.logger = None;
-        (title, self.settings.clone(), log, self.access.clone())
+        let Self { settings, log, access, quit_messages, .. } = self;
+        Inheritance { title, settings, log, access, quit_messages }
     }
 
     fn listen(
@@ -331,6 +360,9 @@ impl Postmaster {
     ) -> report::Result<u8> {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
         let worker_functions = std::mem::take(&mut self.worker_functions);
+        // The first call finds the way to the kernel's randomness, by a search through all symbols; children inherit it.
+        let _ = getrandom::fill(&mut [0]);
+        crate::sql::warm_up();
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {
@@ -349,6 +381,7 @@ impl Postmaster {
                 ipc: &ipc,
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
+                spares: &segment.region::<SpareCount>("spares", 1).map_err(|e| failed(&e))?[0],
                 connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
                 workers: Workers::new(segment.region("background workers", 1).map_err(|e| failed(&e))?),
                 worker_functions: &worker_functions,
@@ -385,6 +418,7 @@ impl Postmaster {
         specs.push(RegionSpec::of::<WorkerSlot>("background workers", 1, workers));
         specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
         specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
+        specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

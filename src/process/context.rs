@@ -74,13 +74,13 @@ pub struct ProcessContext<'s> {
     /// What SIGQUIT says to its client.
     pub last_words: &'s LastWords<'s>,
     /// Its settings: the postmaster's at the time of the fork, then its own.
-    pub settings: Settings,
+    pub settings: &'s mut Settings,
     /// Where its reports go.
-    pub log: Log,
+    pub log: &'s mut Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
     /// Who may come in.
-    pub access: Access,
+    pub access: &'s mut Access,
     /// What it was registered with, if it is a background worker; its `main` takes it.
     pub worker: Option<BackgroundWorker>,
     /// What `ps` shows.
@@ -91,6 +91,8 @@ pub struct ProcessContext<'s> {
     pub lines: LineNumbers,
     /// Its client, if it has one.
     pub speaker: Option<Speaker>,
+    /// Whether it has read its settings again.
+    pub reloaded: bool,
 }
 
 impl<'s> ProcessContext<'s> {
@@ -150,10 +152,11 @@ impl<'s> ProcessContext<'s> {
 
     /// Reads the settings again. The postmaster has logged what it found; a child says nothing.
     pub fn reload(&mut self) {
+        self.reloaded = true;
         let _ = self.settings.reload(Reader::Child);
-        self.log.reload(log_config(&self.settings));
+        self.log.reload(log_config(self.settings));
         // What is wrong now stays as it was; the postmaster has said so.
-        let _ = self.access.reload(&self.settings);
+        let _ = self.access.reload(self.settings);
     }
 
     /// Something without which this process cannot work.

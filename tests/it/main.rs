@@ -33,6 +33,7 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[6],
     server::TESTS[7],
     server::TESTS[8],
+    server::TESTS[9],
     control::TESTS,
 ];
 

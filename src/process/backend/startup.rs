@@ -17,7 +17,7 @@ use crate::auth::authenticator::{
 };
 use crate::auth::databases;
 use crate::auth::roles::Role;
-use crate::auth::{login, password::PasswordSettings, roles::RolesFile, system::SystemFiles};
+use crate::auth::{login, password::PasswordSettings, system::SystemFiles};
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::protocol::cancel_key::CancelKey;
@@ -317,13 +317,14 @@ fn authenticate(
     deadline: Monotonic,
 ) -> Result<(Identity, Role, bool), Over> {
     let told = |report: Box<Report>| Over::Told(report);
-    let roles = RolesFile::read(&ctx.server.data_dir).map_err(told)?;
-    let access = ctx.access.clone();
+    let roles = ctx.access.roles.current(&ctx.server.data_dir).map_err(told)?;
+    let ctx = &*ctx;
+    let access = &*ctx.access;
     let system = SystemFiles::default();
     let rules = Rules {
         hba: &access.hba,
         ident: &access.ident,
-        roles: &roles,
+        roles: &*roles,
         system: &system,
         passwords: PasswordSettings::default(),
     };
@@ -351,7 +352,7 @@ fn authenticate(
         }
         match step.next {
             Next::Done(identity) => {
-                let role = login::role(&parameters.user, &roles).map_err(told)?;
+                let role = login::role(&parameters.user, &*roles).map_err(told)?;
                 let may_use_reserved = roles.has_privileges_of(&role, "pg_use_reserved_connections");
                 return Ok((identity, role, may_use_reserved));
             }

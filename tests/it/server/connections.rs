@@ -5,5 +5,6 @@ pub mod differ;
 pub mod ends;
 pub mod limits;
 pub mod packets;
+pub mod reuse;
 pub mod statements;
 pub mod tcp;

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     spares_are_kept_in_number,
     without_spares_the_postmaster_forks,
     a_burst_makes_more_spares,
+    a_spare_that_leaves_takes_no_wake_up_with_it,
     a_killed_spare_is_a_crash_restart,
     reserved_slots_are_for_members_and_superusers,
     a_role_has_as_many_sessions_as_it_may,
@@ -215,6 +216,28 @@ fn a_burst_makes_more_spares() {
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(spares(&server), 2);
     assert!(!server.log().contains("reinitializing"), "{}", server.log());
+}
+
+/// A spare that was one too many left with its poll of the listening socket armed. The kernel takes a ring apart tens of
+/// milliseconds after its process; a client that came meanwhile woke the dead ring and nobody else, and waited for the next
+/// client to wake a spare. The postmaster is stopped here, since it would help in other cases.
+fn a_spare_that_leaves_takes_no_wake_up_with_it() {
+    let server = TestServer::start("min_spare_backends = 4\n");
+    for _ in 0..20 {
+        wait_for("four spares", || spares(&server) == 4);
+        // The kernel wakes the one that has waited longest, which is the oldest.
+        let oldest =
+            server.children().iter().filter(|(_, t)| t.contains("spare backend process")).map(|c| c.0).min();
+        let oldest = Pid::from_raw(oldest.expect("four")).expect("a pid");
+        server.signal(Signal::STOP);
+        kill_process(oldest, Signal::USR2).expect("it lives");
+        let stat = format!("/proc/{}/stat", oldest.as_raw_nonzero());
+        // Without sleeping: the ring is gone soon.
+        while !fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")) {}
+        let mut client = Client::session(&server, &owner());
+        assert_eq!(client.empty_query(), ["I", "Z I"]);
+        server.signal(Signal::CONT);
+    }
 }
 
 fn a_killed_spare_is_a_crash_restart() {
