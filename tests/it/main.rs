@@ -32,6 +32,8 @@ const MODULES: &[&[Test]] = &[
     server::TESTS[5],
     server::TESTS[6],
     server::TESTS[7],
+    server::TESTS[8],
+    server::TESTS[9],
     control::TESTS,
 ];
 
