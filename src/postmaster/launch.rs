@@ -233,8 +233,9 @@ impl Incarnation<'_> {
         };
         // Its siblings' descriptors are not its business, and would keep their pipes open.
         self.children = Children::new(0);
-        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
+        // Before its title, so that whoever knows it by that finds the name too.
         let _ = process::set_comm("postgres");
+        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
             drop(self.server.listeners.take());
