@@ -50,12 +50,13 @@ const AUXILIARIES: [Kind; 7] = [
 ];
 
 /// What signals mean to every child but the logger; SIGQUIT is not among them.
-pub const CHILD_SIGNALS: [(Signal, Interrupts); 6] = [
+pub const CHILD_SIGNALS: [(Signal, Interrupts); 7] = [
     (Signal::HUP, Interrupts::RELOAD),
     (Signal::INT, Interrupts::CANCEL),
     (Signal::TERM, Interrupts::TERMINATE),
     (Signal::USR1, Interrupts::MESSAGE),
     (Signal::USR2, Interrupts::LEAVE),
+    (Signal::FPE, Interrupts::FLOATING_POINT),
     (Signal::POWER, Interrupts::POSTMASTER_DEATH),
 ];
 

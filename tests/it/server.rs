@@ -17,12 +17,13 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 10] = [
+pub const TESTS: [&[Test]; 11] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
     connections::statements::TESTS,
+    connections::differ::TESTS,
     connections::tcp::TESTS,
     workers::TESTS,
     users::TESTS,

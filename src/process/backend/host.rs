@@ -18,7 +18,7 @@ use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::pidfd::PidFd;
 use crate::os::process::{self, Pid};
 use crate::protocol::encode::Encoder;
-use crate::report::{self, Report, Severity, SqlState};
+use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::sql::host::{
     AlterSystem, Host, Scope, SessionFacts, SettingRow, StatementClass, TransactionEvent,
 };
@@ -95,7 +95,13 @@ pub fn facts(ctx: &ProcessContext<'_>, client: &Client) -> SessionFacts {
             Peer::Unix { .. } => None,
             Peer::Tcp { address, port } => Some((address.to_string(), i32::from(*port))),
         },
-        server: None,
+        server: match &client.peer {
+            Peer::Unix { .. } => None,
+            Peer::Tcp { .. } => {
+                let address = ctx.speaker.as_ref().map(|speaker| speaker.local_host.clone());
+                address.map(|address| (address, ctx.settings.get(config::PORT) as i32))
+            }
+        },
         version: format!("{} on x86_64-linux, compiled by rustc", report::VERSION),
         postmaster_start: ctx.server.started.as_microsecond() - EPOCH_2000_US,
     }
@@ -130,6 +136,9 @@ impl Backend<'_, '_, '_> {
         }
         if self.ctx.me.take_interrupts(Interrupts::CANCEL) == Interrupts::CANCEL {
             return Err(Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+        }
+        if self.ctx.me.take_interrupts(Interrupts::FLOATING_POINT) == Interrupts::FLOATING_POINT {
+            return Err(floating_point_exception());
         }
         Ok(())
     }
@@ -188,6 +197,14 @@ impl Backend<'_, '_, '_> {
         let since = if begins { (now() + EPOCH_2000_US) as u64 } else { 0 };
         self.ctx.server.activities.of(self.ctx.id.slot()).set_transaction_start(since);
     }
+}
+
+/// What SIGFPE says.
+pub fn floating_point_exception() -> Box<Report> {
+    Report::error(SqlState::FLOATING_POINT_EXCEPTION, "floating-point exception").with_detail(
+        "An invalid floating-point operation was signaled. This probably means an out-of-range result or an invalid \
+         operation, such as division by zero.",
+    )
 }
 
 /// What `transaction_timeout` says.

@@ -8,7 +8,7 @@ use super::super::activity::{State as Activity, TlsRow};
 use super::super::connection::{Connection, Got};
 use super::super::context::ProcessContext;
 use super::Over;
-use super::host::{self, Backend, HostState, facts, transaction_timed_out};
+use super::host::{self, Backend, HostState, facts, floating_point_exception, transaction_timed_out};
 use super::results::{Line, Results, describe, postmaster_dead};
 use super::startup::{Client, Peer, publish_cancel_key};
 use super::statement_log::{self, Timed};
@@ -228,6 +228,10 @@ impl<'a, 's> Session<'a, 's> {
         let taken = self.ctx.me.take_interrupts(Interrupts::ALL);
         if taken.contains(Interrupts::TERMINATE) {
             return Err(Over::Told(terminated()));
+        }
+        if taken.contains(Interrupts::FLOATING_POINT) {
+            // Nobody waits for an answer that this could be.
+            self.ctx.log(&floating_point_exception());
         }
         if taken.contains(Interrupts::RELOAD) {
             self.ctx.reload();
