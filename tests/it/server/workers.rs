@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = tests![
     too_many_workers_are_left_out,
     a_worker_without_its_function_fails,
     workers_are_registered_at_run_time,
+    workers_are_registered_without_io_uring,
     a_waiter_learns_of_the_postmasters_death,
     a_worker_shows_in_pg_stat_activity,
     no_worker_can_be_registered_where_there_is_no_slot,
@@ -122,7 +123,16 @@ fn a_worker_without_its_function_fails() {
 }
 
 fn workers_are_registered_at_run_time() {
-    let server = start("supervisor", "max_worker_processes = 5\n");
+    register_at_run_time("");
+}
+
+/// Where latches wake by eventfds.
+fn workers_are_registered_without_io_uring() {
+    register_at_run_time("io_method = sync\n");
+}
+
+fn register_at_run_time(settings: &str) {
+    let server = start("supervisor", &format!("max_worker_processes = 5\n{settings}"));
     server.wait_for_log("unregistering background worker \"supervisor\"", 1);
     let log = server.log();
     for line in [

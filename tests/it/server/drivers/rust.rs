@@ -108,7 +108,7 @@ fn errors_have_their_fields() {
         ("select * from nowhere", SqlState::UNDEFINED_TABLE, Some(15)),
         ("show frob", SqlState::UNDEFINED_OBJECT, None),
     ] {
-        let error = client.query(sql, &[]).err().expect("an error");
+        let error = client.query(sql, &[]).expect_err("an error");
         let told = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}"));
         assert_eq!((told.code(), told.severity()), (&code, "ERROR"), "{sql}: {told}");
         let found = told.position().map(|position| match position {
