@@ -257,6 +257,7 @@ impl Incarnation<'_> {
             lifeline: Some(lifeline),
             access,
             worker,
+            worker_type: None,
             title,
             started,
             lines: Default::default(),

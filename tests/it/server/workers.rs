@@ -44,7 +44,7 @@ fn position(log: &str, text: &str) -> usize {
 }
 
 fn workers_start_at_their_moments_and_end_with_the_server() {
-    let mut server = start("moments", "");
+    let mut server = start("moments", "log_line_prefix = '%b|'\n");
     let early = server.wait_for_child("postgres: bgworker: early");
     server.wait_for_child("postgres: bgworker: consistent");
     server.wait_for_child("postgres: bgworker: late");
@@ -62,8 +62,10 @@ fn workers_start_at_their_moments_and_end_with_the_server() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
     let log = server.log();
-    let fatal = "FATAL:  terminating background worker \"early type\" due to administrator command";
-    let ended = format!("LOG:  background worker \"early type\" (PID {early}) exited with exit code 1");
+    let fatal =
+        "early type|FATAL:  terminating background worker \"early type\" due to administrator command";
+    let ended =
+        format!("postmaster|LOG:  background worker \"early type\" (PID {early}) exited with exit code 1");
     assert!(position(&log, fatal) < position(&log, &ended), "{log}");
     assert!(position(&log, &ended) < position(&log, "LOG:  shutting down"), "before the checkpoint: {log}");
 }
