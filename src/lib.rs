@@ -41,6 +41,9 @@ pub mod config;
 #[cfg(not(model))]
 pub mod auth;
 
+// The write-ahead log: insertion, flushing, segments, reading.
+pub mod wal;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

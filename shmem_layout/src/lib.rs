@@ -21,6 +21,7 @@ pub mod process_slot;
 pub mod stop_points;
 pub mod wait_stats;
 pub mod workers;
+pub mod wal;
 
 pub use control::ControlBlock;
 pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
@@ -34,6 +35,7 @@ pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
 pub use wait_stats::WaitEventStats;
 pub use workers::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
+pub use wal::{WalFlight, WalShared, WalSlot};
 
 /// Every shared struct, in the order of the generated C header (a struct stands behind those it contains).
 #[cfg(not(model))]
@@ -53,4 +55,7 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     WorkerSlot::LAYOUT,
     AutovacuumBoard::LAYOUT,
     AutovacuumPlace::LAYOUT,
+    WalFlight::LAYOUT,
+    WalShared::LAYOUT,
+    WalSlot::LAYOUT,
 ];

@@ -41,6 +41,13 @@ stop_points! {
     BarrierMoved "The phase has moved, the waiters are not told yet.";
     QueueWrittenBeforeWake "Bytes are published, the receiver is not woken yet.";
     AutovacuumWorkerStarted "An autovacuum worker has its place and its title, and has looked at no table yet.";
+    WalReserved "A record has its place in the log, and is not copied yet; in a critical section.";
+    WalInserted "A record is in the log, its inserter not told yet.";
+    WalLed "The lead of the log's flushing is taken, no flight yet.";
+    WalFlightTaken "A flush of the log is published, nothing of it written yet.";
+    WalFlightWritten "A flush of the log is written, and not yet said to be done.";
+    WalFlightDone "A flush of the log is said to be done, its waiters are not woken yet.";
+    WalSegmentMade "A segment of the log is filled, and not yet under its name.";
 }
 
 const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);

@@ -46,6 +46,12 @@ wait_events! {
     22 METRICS_MAIN "Activity" "MetricsMain" "The metrics process's main loop.";
     23 BACKGROUND_WORKER_STARTUP "IPC" "BgworkerStartup" "The start of a background worker.";
     24 BACKGROUND_WORKER_SHUTDOWN "IPC" "BgworkerShutdown" "The end of a background worker.";
+    25 WAL_FLUSH "IPC" "WalFlush" "Another process's flush of the log.";
+    26 WAL_WRITE "IO" "WalWrite" "A write to a segment of the log.";
+    27 WAL_SYNC "IO" "WalSync" "A sync of a segment of the log.";
+    28 WAL_INIT "IO" "WalInitWrite" "A new segment of the log, being filled with zeroes.";
+    29 WAL_INSERT "IPC" "WalInsert" "Insertions of others into the log, to be over.";
+    30 COMMIT_DELAY "Timeout" "CommitDelay" "commit_delay before a flush of the log.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -11,6 +11,8 @@ pub mod credentials;
 pub mod epoll;
 // A counter behind a descriptor, to wake a process that sleeps in epoll.
 pub mod eventfd;
+// Files whose writes and syncs somebody may want to see, or to fail.
+pub mod file;
 // Sleeping on a word of memory and waking the sleepers; shared between processes by default.
 pub mod futex;
 // Memory with a descriptor, sealed in size, and what the kernel says of its huge pages.

@@ -56,6 +56,24 @@ impl RingBytes {
         }
     }
 
+    /// Fills with zeroes from `position` on; at most the ring's length.
+    pub fn zero(&self, position: u64, len: usize) {
+        let (start, until_end) = self.place(position, len);
+        let ring = self.0.as_ptr().cast::<u8>().cast_mut();
+        // SAFETY: as in `write`.
+        unsafe {
+            ring.add(start).write_bytes(0, until_end);
+            ring.write_bytes(0, len - until_end);
+        }
+    }
+
+    /// Address of the byte at `position` and how many bytes follow before the ring's end, for the kernel to read. What
+    /// other processes write there meanwhile, the kernel may see or not.
+    pub fn place_for_io(&self, position: u64) -> (*const u8, usize) {
+        let (start, until_end) = self.place(position, self.len());
+        (self.0.as_ptr().cast::<u8>().wrapping_add(start), until_end)
+    }
+
     /// Where `len` bytes at `position` begin, and how many of them lie before the ring's end.
     #[inline]
     fn place(&self, position: u64, len: usize) -> (usize, usize) {

@@ -216,6 +216,26 @@ impl Segment {
         }
     }
 
+    /// The one item of a region as a ring of `len` bytes that begins at a multiple of `align`, a page at most, in memory.
+    pub fn ring(
+        &self,
+        name: &str,
+        version: u32,
+        len: usize,
+        align: usize,
+    ) -> Result<&RingBytes, SegmentError> {
+        let item = self.item(name, version, 0)?;
+        let start = item.cast::<u8>().as_ptr();
+        let skip = start.addr().wrapping_neg() & (align - 1);
+        if align > 4096 || !align.is_power_of_two() || skip + len > item.len() || len == 0 {
+            let problem = format!("has no ring of {len} bytes");
+            return Err(SegmentError::Region { name: name.to_string(), problem });
+        }
+        // SAFETY: within the item, as just checked; the segment is mapped at a page's beginning, so that the ring begins
+        // at the same place in every process.
+        Ok(unsafe { RingBytes::from_raw(start.add(skip), len) })
+    }
+
     /// The `T` at an offset that some process noted; `None` if none fits there.
     ///
     /// That the offset belongs to a region of another type is possible if that process wrote garbage, and then the

@@ -1,16 +1,25 @@
 //! Statements as they are read.
 
-use sqlparser::ast;
-
 use crate::sql::host::{AlterSystem, Scope};
+
+use super::tree::{Change, Expr, Query, TypeName};
 
 /// A statement.
 #[derive(Debug)]
 pub enum Statement {
-    /// One that answers rows.
-    Query(Box<ast::Query>),
+    /// One that reads or changes rows.
+    Planned(Box<Planned>),
     /// One that is not optimised.
     Utility(Utility),
+}
+
+/// A statement that there are plans for.
+#[derive(Debug)]
+pub enum Planned {
+    /// It answers rows.
+    Query(Query),
+    /// It changes a table's rows.
+    Change(Change),
 }
 
 /// How a transaction is to be.
@@ -57,9 +66,9 @@ pub enum Utility {
     /// `ROLLBACK TO`.
     RollbackTo(String),
     /// `PREPARE`: name, parameter types as written, and the statement.
-    Prepare(String, Vec<ast::DataType>, Box<ast::Query>),
+    Prepare(String, Vec<TypeName>, Box<Planned>),
     /// `EXECUTE`, with its arguments.
-    Execute(String, Vec<ast::Expr>),
+    Execute(String, Vec<Expr>),
     /// `DEALLOCATE`; none for all.
     Deallocate(Option<String>),
     /// `DISCARD`, and its word.
@@ -67,13 +76,11 @@ pub enum Utility {
     /// `ALTER SYSTEM`.
     AlterSystem(AlterSystem),
     /// `EXPLAIN`.
-    Explain(ExplainOptions, Box<ast::Query>),
+    Explain(ExplainOptions, Box<Planned>),
     /// `CLOSE`; none for all.
     Close(Option<String>),
     /// `UNLISTEN`, which has nothing to undo.
     Unlisten,
-    /// A table that is not there is to be read or written: its name and place.
-    MissingTable(String, Option<u32>),
     /// Known to PostgreSQL and not there.
     Refused(String),
 }
@@ -117,7 +124,7 @@ impl Utility {
             Self::Close(None) => "CLOSE CURSOR ALL",
             Self::Close(_) => "CLOSE CURSOR",
             Self::Unlisten => "UNLISTEN",
-            Self::MissingTable(..) | Self::Refused(_) => "",
+            Self::Refused(_) => "",
         }
     }
 }

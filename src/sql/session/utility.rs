@@ -9,7 +9,8 @@ use crate::sql::execute::{self, Context};
 use crate::sql::functions::unrecognized;
 use crate::sql::host::{AlterSystem, Host, Scope};
 use crate::sql::parse::statement::{ExplainOptions, SetTarget};
-use crate::sql::parse::{Parsed, Utility};
+use crate::sql::parse::tree::{self as ast, TypeName};
+use crate::sql::parse::{Parsed, Planned, Utility};
 use crate::sql::plan::{self, Plan};
 use crate::sql::types::{Datum, Type, Wire};
 
@@ -33,14 +34,6 @@ impl Session {
                 let tag = self.transaction.commit(host, *chain, self.statement_start)?;
                 self.drop_portals();
                 return Ok(Output::Done(tag.to_owned()));
-            }
-            Utility::MissingTable(name, position) => {
-                let report =
-                    Report::error(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
-                return Err(match position {
-                    Some(at) => report.at(*at),
-                    None => report,
-                });
             }
             Utility::Refused(what) => {
                 return Err(Report::not_supported(format!("{what} is not supported yet")));
@@ -115,8 +108,8 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         name: &str,
-        types: &[sqlparser::ast::DataType],
-        query: &sqlparser::ast::Query,
+        types: &[TypeName],
+        query: &Planned,
     ) -> Result<()> {
         if self.statements.contains_key(name) {
             return Err(super::already_prepared(name));
@@ -139,7 +132,7 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         name: &str,
-        arguments: &[sqlparser::ast::Expr],
+        arguments: &[ast::Expr],
     ) -> Result<Output> {
         let statement = self.statement(name)?;
         // A statement without parameters does not look at arguments.
@@ -180,7 +173,7 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         options: ExplainOptions,
-        query: &sqlparser::ast::Query,
+        query: &Planned,
     ) -> Result<Output> {
         let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
         let (plan, _) = self.planned(host, &analysed)?;

@@ -149,6 +149,8 @@ fn hostile_statements_get_an_answer() {
     let many_ors = format!("select 1 where {}", vec!["1 = 2"; 3000].join(" or "));
     let long_union = vec!["select 1"; 3000].join(" union all ");
     let long_concat = format!("select {}'x'", "'x' || ".repeat(3000));
+    let deep_array = format!("select {}{}", "array[".repeat(1000), "]".repeat(1000));
+    let deep_broken = format!("select {}x y z{}", "array[".repeat(1000), "]".repeat(1000));
     let deep_json = format!("select '{}'::jsonb", "[".repeat(100_000));
     for text in [
         &deep_parens,
@@ -159,6 +161,8 @@ fn hostile_statements_get_an_answer() {
         &many_ors,
         &long_union,
         &long_concat,
+        &deep_array,
+        &deep_broken,
         &deep_json,
     ] {
         let lines = answer(&mut MockHost::new(), text);
@@ -198,6 +202,63 @@ fn hostile_statements_get_an_answer() {
         "\\",
     ] {
         assert!(!answer(&mut MockHost::new(), text).is_empty(), "{text}");
+    }
+}
+
+/// A parser before this one tried several readings at each level, and never ended on thirty nested arrays with an error
+/// within. Each of these is answered in time that grows with its length only.
+#[test]
+fn nothing_nested_takes_long() {
+    for (open, middle, close) in [
+        ("array[", "1", "]"),
+        ("array[", "x y z", "]"),
+        ("(", "1", ")"),
+        ("(", "1 2", ")"),
+        ("((select ", "1", ") + 1)"),
+        ("((select ", "1", ") x)"),
+        ("case when true then ", "1", " end"),
+        ("case when true then ", "1 2", " end"),
+        ("cast(", "1", " as int)"),
+        ("cast(", "1", " as)"),
+        ("not ", "true", ""),
+        ("not ", "true true true", ""),
+        ("- ", "1", ""),
+        ("@ ", "1 1", ""),
+        ("coalesce(1, ", "1", ")"),
+        ("f(variadic ", "1", ")"),
+        ("1 in (", "1", ")"),
+        ("1 between 0 and ", "1", ""),
+        ("exists (select ", "1", ")"),
+        ("greatest(1, ", "1", ")"),
+        ("1 = any (", "null", ")"),
+        ("x[", "1", "]"),
+        ("'x' || ", "'y'", ""),
+        ("1 + ", "1 1", ""),
+        ("interval '1' ", "day", ""),
+    ] {
+        for (count, closes) in [(30, 30), (1000, 1000), (1000, 0), (1000, 999), (20_000, 20_000)] {
+            let text = format!("select {}{middle}{}", open.repeat(count), close.repeat(closes));
+            let start = std::time::Instant::now();
+            assert!(!answer(&mut MockHost::new(), &text).is_empty());
+            let took = start.elapsed();
+            assert!(took.as_secs() < 10, "{open}{middle}{close} {count} times took {took:?}");
+        }
+    }
+}
+
+/// A megabyte of anything is read once.
+#[test]
+fn big_statements_are_read_in_a_moment() {
+    let million = |piece: &str| format!("select {}1", piece.repeat(1_000_000 / piece.len()));
+    for piece in [
+        "1,", "a.b.c,", "'x' || ", "1 + ", "a and ", "( ", "f(x), ", "* ", "/*", "case ", "$1,", "\"",
+        "from ",
+    ] {
+        let text = million(piece);
+        let start = std::time::Instant::now();
+        _ = crate::sql::parse::parse(&text);
+        let took = start.elapsed();
+        assert!(took.as_secs() < 10, "{piece} took {took:?}");
     }
 }
 
