@@ -20,8 +20,8 @@ pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
 pub mod wait_stats;
-pub mod workers;
 pub mod wal;
+pub mod workers;
 
 pub use control::ControlBlock;
 pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
@@ -34,8 +34,8 @@ pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
 pub use wait_stats::WaitEventStats;
-pub use workers::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 pub use wal::{WalFlight, WalShared, WalSlot};
+pub use workers::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 
 /// Every shared struct, in the order of the generated C header (a struct stands behind those it contains).
 #[cfg(not(model))]
