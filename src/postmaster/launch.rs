@@ -253,9 +253,10 @@ impl Incarnation<'_> {
         // Its siblings' descriptors are not its business, and would keep their pipes open.
         std::mem::replace(&mut self.children, Children::new(0)).close();
         let server = self.server;
+        // Before its title, so that whoever knows it by that finds the name too.
+        let _ = process::set_comm("postgres");
         let Inheritance { title, settings, log, access, quit_messages } =
             self.postmaster.leave_to_child(kind);
-        let _ = process::set_comm("postgres");
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
             drop(server.listeners.take());
@@ -276,6 +277,7 @@ impl Incarnation<'_> {
             lifeline: Some(lifeline),
             access,
             worker,
+            worker_type: None,
             title,
             started,
             lines: Default::default(),

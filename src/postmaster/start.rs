@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use shmem_layout::{AutovacuumBoard, AutovacuumPlace, SlotIndex, WorkerSlot};
 
 use super::background_workers::WorkerList;
 use super::children::Source;
@@ -39,10 +40,9 @@ use crate::process::settings::log_config;
 use crate::process::spare_count::SpareCount;
 use crate::process::title::{CAPACITY, Title};
 use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
-use crate::report::{self, Report, Severity, SqlState};
+use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
-use shmem_layout::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
 
 /// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
 const SLOTS_BESIDE_SESSIONS: usize = 64;
@@ -231,6 +231,15 @@ fn fatal_io(what: &str, error: &std::io::Error) -> Box<Report> {
     Report::fatal(SqlState::SYSTEM_ERROR, format!("could not use {what}: {error}"))
 }
 
+fn too_many_processes(sessions: usize, autovacuum_workers: usize, workers: usize) -> Box<Report> {
+    let most = SlotIndex::MAX_SLOTS - SLOTS_BESIDE_SESSIONS;
+    let text = "too many server processes configured";
+    Report::fatal(SqlState::INVALID_PARAMETER_VALUE, text).with_detail(format!(
+        "\"max_connections\" ({sessions}) plus \"autovacuum_worker_slots\" ({autovacuum_workers}) plus \
+         \"max_worker_processes\" ({workers}) must be at most {most}."
+    ))
+}
+
 fn choose_io_method(settings: &Settings) -> report::Result<Choice> {
     let method = match settings.get(config::IO_METHOD) {
         "sync" => IoMethod::Sync,
@@ -411,6 +420,9 @@ impl Postmaster {
         let workers = self.settings.get(config::MAX_WORKER_PROCESSES) as usize;
         let autovacuum_workers = self.settings.get(config::AUTOVACUUM_WORKER_SLOTS) as usize;
         let slots = sessions + workers + autovacuum_workers + SLOTS_BESIDE_SESSIONS;
+        if slots > SlotIndex::MAX_SLOTS {
+            return Err(too_many_processes(sessions, autovacuum_workers, workers));
+        }
         let mut specs = Ipc::region_specs(slots);
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));

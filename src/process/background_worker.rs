@@ -32,6 +32,7 @@ pub fn main(mut ctx: ProcessContext<'_>) -> ! {
     let name = &registration.name;
     ctx.title.set_fixed(&if as_in_18 { format!("{name} ") } else { format!("bgworker: {name}") });
     ctx.server.activities.of(ctx.id.slot()).set_worker_type(registration.type_name());
+    ctx.worker_type = Some(registration.type_name().to_owned());
     let function = ctx.server.worker_functions.iter().find(|known| known.name == registration.function);
     let Some(function) = function else {
         let text = format!("internal function \"{}\" not found", registration.function);

@@ -83,6 +83,8 @@ pub struct ProcessContext<'s> {
     pub access: &'s mut Access,
     /// What it was registered with, if it is a background worker; its `main` takes it.
     pub worker: Option<BackgroundWorker>,
+    /// Its type if it is a background worker: what the log calls it.
+    pub worker_type: Option<String>,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.
@@ -116,6 +118,11 @@ impl<'s> ProcessContext<'s> {
         set
     }
 
+    /// What the log calls it.
+    fn backend_type(&self) -> &str {
+        self.worker_type.as_deref().unwrap_or(self.kind.info().backend_type)
+    }
+
     /// Logs a report.
     pub fn log(&self, report: &Report) {
         let query = self.speaker.as_ref().and_then(|speaker| speaker.query.as_deref());
@@ -129,7 +136,7 @@ impl<'s> ProcessContext<'s> {
 
     fn log_of(&self, report: &Report, query: Option<&str>) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
-        let mut context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
+        let mut context = LogContext::new(pid, self.backend_type(), self.started, &self.lines);
         context.activity = self.title.activity();
         if let Some(speaker) = &self.speaker {
             context.application_name = self.settings.get(config::APPLICATION_NAME);

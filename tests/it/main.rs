@@ -16,30 +16,12 @@ use std::process::ExitCode;
 use harness::Test;
 
 /// Every module's tests, in the order in which they run.
-const MODULES: &[&[Test]] = &[
-    harness_selftest::TESTS,
-    seccomp::TESTS,
-    ipc::TESTS[0],
-    ipc::TESTS[1],
-    ipc::TESTS[2],
-    ipc::TESTS[3],
-    ipc::TESTS[4],
-    server::TESTS[0],
-    server::TESTS[1],
-    server::TESTS[2],
-    server::TESTS[3],
-    server::TESTS[4],
-    server::TESTS[5],
-    server::TESTS[6],
-    server::TESTS[7],
-    server::TESTS[8],
-    server::TESTS[9],
-    control::TESTS,
-];
+const MODULES: &[&[&[Test]]] =
+    &[&[harness_selftest::TESTS, seccomp::TESTS], &ipc::TESTS, &server::TESTS, &[control::TESTS]];
 
 fn main() -> ExitCode {
     if let Some(code) = server::workers::programs::serve_if_asked() {
         return code;
     }
-    harness::main(MODULES)
+    harness::main(&MODULES.concat())
 }

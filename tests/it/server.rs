@@ -2,6 +2,7 @@
 //! with the test.
 
 mod connections;
+mod drivers;
 mod lifecycle;
 mod users;
 pub mod workers;
@@ -16,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 10] = [
+pub const TESTS: [&[Test]; 12] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
@@ -27,6 +28,8 @@ pub const TESTS: [&[Test]; 10] = [
     connections::tcp::TESTS,
     workers::TESTS,
     users::TESTS,
+    drivers::TESTS[0],
+    drivers::TESTS[1],
 ];
 
 /// A server with a data directory of its own.

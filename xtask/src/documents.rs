@@ -8,6 +8,7 @@ mod facts;
 mod signals;
 mod statements;
 mod tree;
+mod workers;
 
 use std::cell::Cell;
 

@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = tests![
     children_notice_the_postmasters_death,
     a_second_start_is_refused,
     children_have_no_descriptor_of_the_postmasters_loop,
+    more_processes_than_can_be_numbered_are_refused,
     a_cluster_name_stands_in_every_title,
     titles_as_in_postgresql_18,
     metrics_are_served_without_a_connection_slot,
@@ -173,6 +174,18 @@ fn a_second_start_is_refused() {
         server.dir.display()
     );
     assert!(text.contains(&hint), "{text}");
+}
+
+/// More than 65,535 process slots were a panic.
+fn more_processes_than_can_be_numbered_are_refused() {
+    for setting in ["max_connections", "max_worker_processes", "autovacuum_worker_slots"] {
+        let server = TestServer::init(&format!("{setting} = 70000\n"));
+        let output = tuskd().args(["run", "-D"]).arg(&server.dir).output().expect("tuskd runs");
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("FATAL:  too many server processes configured"), "{text}");
+        assert!(text.contains(&format!("\"{setting}\" (70000)")), "{text}");
+    }
 }
 
 /// Children inherited the postmaster's epoll instance and signalfd, through which they could have changed what it watches.

@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = tests![
     too_many_workers_are_left_out,
     a_worker_without_its_function_fails,
     workers_are_registered_at_run_time,
+    workers_are_registered_without_io_uring,
     a_waiter_learns_of_the_postmasters_death,
     a_worker_shows_in_pg_stat_activity,
     no_worker_can_be_registered_where_there_is_no_slot,
@@ -43,7 +44,7 @@ fn position(log: &str, text: &str) -> usize {
 }
 
 fn workers_start_at_their_moments_and_end_with_the_server() {
-    let mut server = start("moments", "");
+    let mut server = start("moments", "log_line_prefix = '%b|'\n");
     let early = server.wait_for_child("postgres: bgworker: early");
     server.wait_for_child("postgres: bgworker: consistent");
     server.wait_for_child("postgres: bgworker: late");
@@ -61,8 +62,10 @@ fn workers_start_at_their_moments_and_end_with_the_server() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
     let log = server.log();
-    let fatal = "FATAL:  terminating background worker \"early type\" due to administrator command";
-    let ended = format!("LOG:  background worker \"early type\" (PID {early}) exited with exit code 1");
+    let fatal =
+        "early type|FATAL:  terminating background worker \"early type\" due to administrator command";
+    let ended =
+        format!("postmaster|LOG:  background worker \"early type\" (PID {early}) exited with exit code 1");
     assert!(position(&log, fatal) < position(&log, &ended), "{log}");
     assert!(position(&log, &ended) < position(&log, "LOG:  shutting down"), "before the checkpoint: {log}");
 }
@@ -122,7 +125,16 @@ fn a_worker_without_its_function_fails() {
 }
 
 fn workers_are_registered_at_run_time() {
-    let server = start("supervisor", "max_worker_processes = 5\n");
+    register_at_run_time("");
+}
+
+/// Where latches wake by eventfds.
+fn workers_are_registered_without_io_uring() {
+    register_at_run_time("io_method = sync\n");
+}
+
+fn register_at_run_time(settings: &str) {
+    let server = start("supervisor", &format!("max_worker_processes = 5\n{settings}"));
     server.wait_for_log("unregistering background worker \"supervisor\"", 1);
     let log = server.log();
     for line in [

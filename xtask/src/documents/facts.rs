@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Stage, crashes, signals, statements, tree};
+use super::{Stage, crashes, signals, statements, tree, workers};
 
 /// One fact.
 pub struct Fact {
@@ -31,7 +31,6 @@ const fn fact(document: u8, text: &'static str, due: Due) -> Fact {
 const STORAGE: &str = "needs storage and WAL";
 const REPLICATION: &str = "needs replication";
 const UNDO: &str = "needs undo segments";
-const ROLES: &str = "needs roles that are no superusers";
 
 /// All of them.
 pub const FACTS: &[Fact] = &[
@@ -66,10 +65,18 @@ pub const FACTS: &[Fact] = &[
     fact(1, "cluster_name stands in every child's title", Check(tree::cluster_name)),
     fact(1, "bytes of cluster_name that are not printable ASCII become ?", Check(tree::cluster_name_ascii)),
     fact(1, "archiver process last was SEGMENT", Missing(STORAGE)),
-    fact(1, "title and life of the autovacuum worker; autovacuum_max_workers", Missing(STORAGE)),
+    fact(
+        1,
+        "title and life of the autovacuum worker; autovacuum_max_workers",
+        Check(workers::autovacuum_workers),
+    ),
     fact(1, "titles and lives of wal sender and wal receiver", Missing(REPLICATION)),
     fact(1, "startup process recovering SEGMENT, always there on a standby", Missing(REPLICATION)),
-    fact(1, "title and life of background workers", Missing("nothing registers one yet")),
+    fact(
+        1,
+        "title and life of background workers",
+        Missing("the server registers none itself; tests/it/server/workers.rs has its own"),
+    ),
     fact(1, "title and life of parallel workers", Missing("needs parallel query")),
     fact(
         1,
@@ -95,7 +102,11 @@ pub const FACTS: &[Fact] = &[
     fact(1, "postmaster: the other signals do nothing", Check(signals::ignored_by_postmaster)),
     fact(1, "postmaster: SIGCHLD, a process that ended is started again", Check(crashes::statistics_killed)),
     fact(1, "no slot left: sorry, too many clients already", Check(signals::too_many)),
-    fact(1, "slots left for superusers only: remaining connection slots are reserved", Missing(ROLES)),
+    fact(
+        1,
+        "slots left for superusers only: remaining connection slots are reserved",
+        Check(workers::reserved),
+    ),
     fact(2, "each connection has a process of its own", Check(tree::own_process_per_session)),
     fact(2, "threaded_execution = on is refused until it is built", Check(signals::threads_refused)),
     fact(2, "sessions as threads", Missing("needs threads")),
@@ -142,5 +153,9 @@ pub const FACTS: &[Fact] = &[
         Check(tree::shared_memory),
     ),
     fact(4, "RequestCheckpoint: flags, counters, CHECKPOINT_WAIT", Missing(STORAGE)),
-    fact(4, "the autovacuum launcher asks the postmaster for a worker by PMSIGNAL", Missing(STORAGE)),
+    fact(
+        4,
+        "the autovacuum launcher asks the postmaster for a worker by PMSIGNAL",
+        Check(workers::launcher_asks),
+    ),
 ];
