@@ -319,7 +319,7 @@ impl Parser<'_> {
             }
         }
         if self.take_keyword(K::Into) {
-            select.into = Some(self.into_table()?);
+            select.into = Some(self.new_table()?);
         }
         if self.take_keyword(K::From) {
             select.from = self.list(Self::table_item)?;
@@ -372,7 +372,7 @@ impl Parser<'_> {
     }
 
     /// `[TEMPORARY|UNLOGGED] [TABLE] name`.
-    fn into_table(&mut self) -> Result<IntoTable> {
+    fn new_table(&mut self) -> Result<IntoTable> {
         let mut persistence = Persistence::Permanent;
         if self.take_keyword(K::Unlogged) {
             persistence = Persistence::Unlogged;
