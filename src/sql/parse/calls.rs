@@ -14,15 +14,30 @@ impl Parser<'_> {
         let mut function = Function { names, ..Function::default() };
         self.nested(|parser| parser.call_arguments(&mut function))?;
         if self.is_string_at(0) {
-            let plain = !function.star && !function.distinct && function.order_by.is_empty();
-            if !plain || function.args.iter().any(|arg| arg.name.is_some()) {
-                return Err(self.unexpected());
-            }
+            self.check_modifiers(&function)?;
             let modifiers = function.args.into_iter().map(|arg| arg.value).collect();
             return self.typed_string(TypeName { modifiers, ..TypeName::plain(function.names, at) });
         }
         self.call_clauses(&mut function)?;
         Ok(Expr { kind: ExprKind::Function(Box::new(function)), at })
+    }
+
+    /// Types have values in parentheses, and nothing else that calls have.
+    fn check_modifiers(&self, function: &Function) -> Result<()> {
+        if function.star || function.distinct || function.variadic {
+            return Err(self.unexpected());
+        }
+        if let Some(name) = function.args.iter().find_map(|arg| arg.name.as_ref()) {
+            let message = "type modifier cannot have parameter name";
+            return Err(self.error(name.at, SqlState::SYNTAX_ERROR, message));
+        }
+        match function.order_by.first() {
+            Some(item) => {
+                let message = "type modifier cannot have ORDER BY";
+                Err(self.error(item.expr.at, SqlState::SYNTAX_ERROR, message))
+            }
+            None => Ok(()),
+        }
     }
 
     fn call_arguments(&mut self, function: &mut Function) -> Result<()> {

@@ -142,7 +142,7 @@ impl Parser<'_> {
         let (target, alias) = self.target_table()?;
         self.expect_keyword(K::Set)?;
         let set = self.assignments()?;
-        let from = if self.take_keyword(K::From) { self.list(Self::from_item)? } else { Vec::new() };
+        let from = if self.take_keyword(K::From) { self.list(Self::table_item)? } else { Vec::new() };
         let filter = self.filter_or_cursor()?;
         let returning = self.returning()?;
         Ok(Change { with, kind: ChangeKind::Update { set, from, filter }, target, alias, returning })
@@ -152,7 +152,7 @@ impl Parser<'_> {
         self.advance();
         self.expect_keyword(K::From)?;
         let (target, alias) = self.target_table()?;
-        let using = if self.take_keyword(K::Using) { self.list(Self::from_item)? } else { Vec::new() };
+        let using = if self.take_keyword(K::Using) { self.list(Self::table_item)? } else { Vec::new() };
         let filter = self.filter_or_cursor()?;
         let returning = self.returning()?;
         Ok(Change { with, kind: ChangeKind::Delete { using, filter }, target, alias, returning })
@@ -163,7 +163,7 @@ impl Parser<'_> {
         self.expect_keyword(K::Into)?;
         let (target, alias) = self.target_table()?;
         self.expect_keyword(K::Using)?;
-        let source = self.from_item()?;
+        let source = self.table_item()?;
         self.expect_keyword(K::On)?;
         let condition = self.expr()?;
         let mut arms = Vec::new();

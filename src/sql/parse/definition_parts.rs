@@ -14,7 +14,7 @@ impl Parser<'_> {
         self.in_parens(|parser| parser.list(Self::index_column))
     }
 
-    fn index_column(&mut self) -> Result<IndexColumn> {
+    pub fn index_column(&mut self) -> Result<IndexColumn> {
         let what = if self.kind() == Kind::LParen {
             IndexKey::Expr(self.in_parens(Self::expr)?)
         } else if self.is_column_name(0) && !matches!(self.kind_at(1), Kind::LParen | Kind::Dot) {

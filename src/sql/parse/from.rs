@@ -15,9 +15,9 @@ enum Parens {
 
 impl Parser<'_> {
     /// An item with its joins.
-    pub fn from_item(&mut self) -> Result<FromItem> {
+    pub fn table_item(&mut self) -> Result<FromItem> {
         self.nested(|parser| {
-            let left = parser.from_primary()?;
+            let left = parser.table_primary()?;
             parser.joins(left)
         })
     }
@@ -27,7 +27,7 @@ impl Parser<'_> {
         while let Some((kind, natural, cross)) = self.join_kind()? {
             self.taller()?;
             // A condition follows the right side, whose own joins stand before it.
-            let right = if natural || cross { self.nested(Self::from_primary)? } else { self.from_item()? };
+            let right = if natural || cross { self.nested(Self::table_primary)? } else { self.table_item()? };
             let condition = if natural {
                 JoinCondition::Natural
             } else if cross {
@@ -81,11 +81,11 @@ impl Parser<'_> {
         self.expr().map(JoinCondition::On)
     }
 
-    fn from_primary(&mut self) -> Result<FromItem> {
+    fn table_primary(&mut self) -> Result<FromItem> {
         let at = self.here();
         let lateral = self.take_keyword(K::Lateral);
         if self.kind() == Kind::LParen {
-            return match self.from_parens()? {
+            return match self.joined_in_parens()? {
                 Parens::Query(query) => self.derived(query, lateral, at),
                 Parens::Item(_) if lateral => Err(self.unexpected()),
                 Parens::Item(item) => self.aliased_join(item),
@@ -98,8 +98,8 @@ impl Parser<'_> {
             return self.not_supported(at, &self.token_text(0).to_uppercase());
         }
         if lateral || self.begins_from_function() {
-            let function = self.from_call()?;
-            return self.from_function(vec![(function, Vec::new())], false, lateral, at);
+            let function = self.table_call()?;
+            return self.table_function(vec![(function, Vec::new())], false, lateral, at);
         }
         self.table_or_function(at)
     }
@@ -122,7 +122,7 @@ impl Parser<'_> {
     }
 
     /// Parentheses with a query, or with a join. As with expressions, the inner pair's end says what `((` begins.
-    fn from_parens(&mut self) -> Result<Parens> {
+    fn joined_in_parens(&mut self) -> Result<Parens> {
         self.nested(|parser| {
             parser.expect(Kind::LParen)?;
             let at = parser.here();
@@ -130,10 +130,10 @@ impl Parser<'_> {
                 return parser.closed(Self::query).map(Parens::Query);
             }
             if parser.kind() != Kind::LParen {
-                let item = parser.from_item()?;
+                let item = parser.table_item()?;
                 return parser.closed_join(item);
             }
-            let item = match parser.from_parens()? {
+            let item = match parser.joined_in_parens()? {
                 Parens::Query(query) if parser.continues_query() || parser.kind() == Kind::RParen => {
                     let query = parser.query_behind(query)?;
                     parser.expect(Kind::RParen)?;
@@ -187,14 +187,14 @@ impl Parser<'_> {
         if self.is_function_name(0) && !self.is_column_name(0) {
             // Words that name functions only.
             let first = self.label()?.text;
-            let function = self.from_call_of(vec![first], at)?;
-            return self.from_function(vec![(function, Vec::new())], false, false, at);
+            let function = self.table_call_of(vec![first], at)?;
+            return self.table_function(vec![(function, Vec::new())], false, false, at);
         }
         let callable = self.is_function_name(0) || self.kind_at(1) == Kind::Dot;
         let name = self.qualified_name()?;
         if self.kind() == Kind::LParen && callable {
-            let function = self.from_call_of(name.parts, at)?;
-            return self.from_function(vec![(function, Vec::new())], false, false, at);
+            let function = self.table_call_of(name.parts, at)?;
+            return self.table_function(vec![(function, Vec::new())], false, false, at);
         }
         self.take(Kind::Star);
         self.table(Relation { name, only: false }, at)
@@ -257,7 +257,7 @@ impl Parser<'_> {
     }
 
     /// A call without a window and the like.
-    fn from_call(&mut self) -> Result<Expr> {
+    fn table_call(&mut self) -> Result<Expr> {
         let at = self.here();
         if self.begins_from_function() {
             return self.primary();
@@ -268,10 +268,10 @@ impl Parser<'_> {
         }
         let first = self.label()?;
         let name = self.name_parts(first)?;
-        self.from_call_of(name.parts, at)
+        self.table_call_of(name.parts, at)
     }
 
-    fn from_call_of(&mut self, names: Vec<String>, at: u32) -> Result<Expr> {
+    fn table_call_of(&mut self, names: Vec<String>, at: u32) -> Result<Expr> {
         if self.kind() != Kind::LParen {
             return Err(self.unexpected());
         }
@@ -292,7 +292,7 @@ impl Parser<'_> {
         self.advance();
         let functions = self.in_parens(|parser| {
             parser.list(|parser| {
-                let function = parser.from_call()?;
+                let function = parser.table_call()?;
                 let columns = match parser.take_keyword(K::As) {
                     true => parser.in_parens(|parser| parser.list(Self::column_type))?,
                     false => Vec::new(),
@@ -300,10 +300,10 @@ impl Parser<'_> {
                 Ok((function, columns))
             })
         })?;
-        self.from_function(functions, true, lateral, at)
+        self.table_function(functions, true, lateral, at)
     }
 
-    fn from_function(
+    fn table_function(
         &mut self,
         functions: Vec<(Expr, Vec<ColumnType>)>,
         rows_from: bool,

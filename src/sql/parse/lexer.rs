@@ -110,6 +110,9 @@ pub fn lex(text: &str) -> Lexed {
 /// Where the bad token is, and what is wrong with it.
 type Failure = (usize, Box<Report>);
 
+/// Whether a byte is a digit of some base.
+type IsDigit = fn(&u8) -> bool;
+
 struct Lexer<'t> {
     text: &'t str,
     bytes: &'t [u8],
@@ -198,11 +201,13 @@ impl<'t> Lexer<'t> {
         }
         let (from, to) = (escape.at as usize, escape.end as usize);
         if escape.kind != Kind::String {
+            self.tokens.pop();
             return Err(self.fail("UESCAPE must be followed by a simple string literal", from, to));
         }
         let invalid =
             |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'+' | b'\'' | b'"') || is_space(byte);
         if to - from != 3 || invalid(self.bytes[from + 1]) {
+            self.tokens.pop();
             return Err(self.fail("invalid Unicode escape character", from, to));
         }
         let joined = Token { end: escape.end, ..*unicode };
@@ -421,7 +426,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Goes over digits, which single underscores may part.
-    fn digits(&mut self, is_digit: fn(&u8) -> bool) {
+    fn digits(&mut self, is_digit: IsDigit) {
         while is_digit(&self.peek(0)) || (self.peek(0) == b'_' && is_digit(&self.peek(1))) {
             self.at += 1;
         }
@@ -431,7 +436,7 @@ impl<'t> Lexer<'t> {
         const JUNK: &str = "trailing junk after numeric literal";
         let start = self.at;
         let mut kind = Kind::Integer;
-        let base: Option<(fn(&u8) -> bool, &str)> = match (self.peek(0), self.peek(1)) {
+        let base: Option<(IsDigit, &str)> = match (self.peek(0), self.peek(1)) {
             (b'0', b'x' | b'X') => Some((u8::is_ascii_hexdigit, "invalid hexadecimal integer")),
             (b'0', b'o' | b'O') => Some((|byte| (b'0'..=b'7').contains(byte), "invalid octal integer")),
             (b'0', b'b' | b'B') => Some((|byte| matches!(byte, b'0' | b'1'), "invalid binary integer")),

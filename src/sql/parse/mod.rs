@@ -3,16 +3,21 @@
 //! [`lexer`] cuts the text, [`parser`] walks over the pieces, and each other file knows one part of the grammar. Trees say
 //! what is written and where; what it means, `analyze` finds out.
 
+mod alter;
 mod calls;
 mod change;
+mod constraints;
+mod create;
 mod definition_parts;
 mod from;
 pub mod keywords;
 mod lexer;
+mod maintenance;
 mod operators;
 mod parser;
 mod primary;
 mod query;
+mod roles;
 pub mod source;
 pub mod statement;
 mod strings;

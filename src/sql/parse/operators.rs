@@ -363,13 +363,14 @@ impl Parser<'_> {
     }
 
     fn overlaps(&mut self, left: Expr) -> Result<ExprKind> {
-        let at = self.here();
         self.advance();
         let right = self.primary()?;
+        let places = [left.at, right.at];
         let (ExprKind::Row(mut items, _), ExprKind::Row(right, _)) = (left.kind, right.kind) else {
             return Err(self.unexpected());
         };
-        for (count, side) in [(items.len(), "left"), (right.len(), "right")] {
+        let sides = [(items.len(), "left"), (right.len(), "right")];
+        for ((count, side), at) in sides.into_iter().zip(places) {
             if count != 2 {
                 let message = format!("wrong number of parameters on {side} side of OVERLAPS expression");
                 return Err(self.error(at, SqlState::SYNTAX_ERROR, message));

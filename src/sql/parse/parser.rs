@@ -147,6 +147,17 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Which token comes next.
+    pub fn index(&self) -> usize {
+        self.at
+    }
+
+    /// A syntax error at a token that was gone over.
+    pub fn unexpected_at(&mut self, index: usize) -> Box<Report> {
+        self.at = index;
+        self.unexpected()
+    }
+
     #[track_caller]
     pub fn error(&self, at: u32, state: SqlState, message: impl Into<String>) -> Box<Report> {
         Report::error(state, message).at(at)

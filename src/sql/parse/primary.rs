@@ -1,6 +1,6 @@
 //! Expressions without operators: constants, columns, calls, and what stands in parentheses.
 
-use crate::report::Result;
+use crate::report::{Result, SqlState};
 
 use super::keywords::{Class, Keyword as K};
 use super::lexer::Kind;
@@ -204,6 +204,7 @@ impl Parser<'_> {
         if self.kind() == Kind::Dot && self.kind_at(1) == Kind::Star {
             self.advance();
             self.advance();
+            self.no_indirection()?;
             return Ok(Expr { kind: ExprKind::Star(parts), at });
         }
         self.indirection_of(Expr { kind: ExprKind::Column(parts), at })
@@ -233,10 +234,12 @@ impl Parser<'_> {
             match self.kind() {
                 Kind::Dot => {
                     self.advance();
-                    path.push(match self.take(Kind::Star) {
-                        true => Indirection::Star,
-                        false => Indirection::Field(self.label()?),
-                    });
+                    if self.take(Kind::Star) {
+                        self.no_indirection()?;
+                        path.push(Indirection::Star);
+                        return Ok(path);
+                    }
+                    path.push(Indirection::Field(self.label()?));
                 }
                 Kind::LBracket => {
                     self.advance();
@@ -245,6 +248,20 @@ impl Parser<'_> {
                 _ => return Ok(path),
             }
         }
+    }
+
+    /// Nothing may be taken out of a star; PostgreSQL says so behind what is.
+    fn no_indirection(&mut self) -> Result<()> {
+        if !matches!(self.kind(), Kind::Dot | Kind::LBracket) {
+            return Ok(());
+        }
+        self.indirection()?;
+        let near = match self.kind() {
+            Kind::End => "end of input".to_owned(),
+            _ => format!("or near \"{}\"", self.token_text(0)),
+        };
+        let message = format!("improper use of \"*\" at {near}");
+        Err(self.error(self.here(), SqlState::SYNTAX_ERROR, message))
     }
 
     fn subscript(&mut self) -> Result<Indirection> {

@@ -156,8 +156,8 @@ impl Parser<'_> {
                     if query.limit.is_some() {
                         return multiple(self, at, "LIMIT");
                     }
-                    self.check_ties(query, with_ties, at)?;
-                    (query.limit, query.with_ties) = (limit, with_ties);
+                    self.check_ties(query, with_ties)?;
+                    (query.limit, query.with_ties) = (limit, with_ties.is_some());
                 }
                 Some(K::Offset) if !has_offset => {
                     has_offset = true;
@@ -176,10 +176,10 @@ impl Parser<'_> {
         }
     }
 
-    fn check_ties(&self, query: &Query, with_ties: bool, at: u32) -> Result<()> {
-        if !with_ties {
+    fn check_ties(&self, query: &Query, with_ties: Option<u32>) -> Result<()> {
+        let Some(at) = with_ties else {
             return Ok(());
-        }
+        };
         let message = if query.order_by.is_empty() {
             "WITH TIES cannot be specified without ORDER BY clause"
         } else if query.locking.iter().any(|locking| locking.wait == LockWait::SkipLocked) {
@@ -190,11 +190,11 @@ impl Parser<'_> {
         Err(self.error(at, SqlState::SYNTAX_ERROR, message))
     }
 
-    /// `LIMIT n`, or `FETCH FIRST n ROWS`; the flag for `WITH TIES`.
-    fn limit(&mut self, at: u32) -> Result<(Option<Expr>, bool)> {
+    /// `LIMIT n`, or `FETCH FIRST n ROWS`, and where `WITH TIES` stands.
+    fn limit(&mut self, at: u32) -> Result<(Option<Expr>, Option<u32>)> {
         if self.take_keyword(K::Limit) {
             if self.take_keyword(K::All) {
-                return Ok((None, false));
+                return Ok((None, None));
             }
             let limit = self.expr()?;
             if self.kind() == Kind::Comma {
@@ -203,7 +203,7 @@ impl Parser<'_> {
                 let report = self.error(at, SqlState::SYNTAX_ERROR, "LIMIT #,# syntax is not supported");
                 return Err(report.with_hint("Use separate LIMIT and OFFSET clauses."));
             }
-            return Ok((Some(limit), false));
+            return Ok((Some(limit), None));
         }
         self.advance();
         if !self.take_keyword(K::First) {
@@ -226,10 +226,11 @@ impl Parser<'_> {
             self.expect_keyword(K::Rows)?;
         }
         if self.take_keyword(K::Only) {
-            return Ok((Some(count), false));
+            return Ok((Some(count), None));
         }
+        let ties_at = self.here();
         self.expect_keywords(&[K::With, K::Ties])?;
-        Ok((Some(count), true))
+        Ok((Some(count), Some(ties_at)))
     }
 
     /// `FOR UPDATE` and its kin; `FOR READ ONLY` asks for nothing.
@@ -296,14 +297,10 @@ impl Parser<'_> {
 
     /// `NULLS FIRST|LAST`, if it is there.
     pub fn nulls_first(&mut self) -> Result<Option<bool>> {
-        if !self.take_keyword(K::Nulls) {
-            return Ok(None);
-        }
-        if self.take_keyword(K::First) {
+        if self.take_keywords(&[K::Nulls, K::First]) {
             return Ok(Some(true));
         }
-        self.expect_keyword(K::Last)?;
-        Ok(Some(false))
+        Ok(self.take_keywords(&[K::Nulls, K::Last]).then_some(false))
     }
 
     fn select(&mut self) -> Result<Select> {
@@ -322,10 +319,10 @@ impl Parser<'_> {
             }
         }
         if self.take_keyword(K::Into) {
-            select.into = Some(self.into_table()?);
+            select.into = Some(self.new_table()?);
         }
         if self.take_keyword(K::From) {
-            select.from = self.list(Self::from_item)?;
+            select.from = self.list(Self::table_item)?;
         }
         if self.take_keyword(K::Where) {
             select.filter = Some(self.expr()?);
@@ -375,7 +372,7 @@ impl Parser<'_> {
     }
 
     /// `[TEMPORARY|UNLOGGED] [TABLE] name`.
-    fn into_table(&mut self) -> Result<IntoTable> {
+    fn new_table(&mut self) -> Result<IntoTable> {
         let mut persistence = Persistence::Permanent;
         if self.take_keyword(K::Unlogged) {
             persistence = Persistence::Unlogged;

@@ -3,6 +3,7 @@
 use crate::sql::host::{AlterSystem, Scope};
 
 use super::tree::{Change, Expr, Query, TypeName};
+use super::tree_ddl::Definition;
 
 /// A statement.
 #[derive(Debug)]
@@ -81,6 +82,8 @@ pub enum Utility {
     Close(Option<String>),
     /// `UNLISTEN`, which has nothing to undo.
     Unlisten,
+    /// One that defines something, or does something to what is defined; none of them is there yet.
+    Definition(Box<Definition>),
     /// Known to PostgreSQL and not there.
     Refused(String),
 }
@@ -94,6 +97,8 @@ pub struct ExplainOptions {
     pub costs: bool,
     /// With output columns.
     pub verbose: bool,
+    /// As what it is printed, in upper case.
+    pub format: &'static str,
 }
 
 impl Utility {
@@ -124,7 +129,7 @@ impl Utility {
             Self::Close(None) => "CLOSE CURSOR ALL",
             Self::Close(_) => "CLOSE CURSOR",
             Self::Unlisten => "UNLISTEN",
-            Self::Refused(_) => "",
+            Self::Definition(_) | Self::Refused(_) => "",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Statements by their first words; transactions, prepared statements, and what is refused.
 
-use crate::report::{Report, Result};
+use crate::report::{Report, Result, SqlState};
 use crate::sql::host::AlterSystem;
 
 use super::keywords::Keyword as K;
@@ -17,7 +17,10 @@ impl Parser<'_> {
         let Some(first) = self.keyword() else {
             return Err(self.unexpected());
         };
-        if let Some(refused) = self.refused(first) {
+        if let Some(definition) = self.nested(Self::definition)? {
+            return Ok(Statement::Utility(Utility::Definition(Box::new(definition))));
+        }
+        if let Some(refused) = self.refused(first)? {
             return Ok(Statement::Utility(refused));
         }
         self.utility(first).map(Statement::Utility)
@@ -42,7 +45,7 @@ impl Parser<'_> {
         })
     }
 
-    fn inner_planned(&mut self) -> Result<Box<Planned>> {
+    pub fn inner_planned(&mut self) -> Result<Box<Planned>> {
         if self.begins_planned() { self.planned().map(Box::new) } else { Err(self.unexpected()) }
     }
 
@@ -116,75 +119,74 @@ impl Parser<'_> {
     }
 
     /// Statements that PostgreSQL has and tuskd does not: named by their first words.
-    fn refused(&mut self, first: K) -> Option<Utility> {
+    fn refused(&mut self, first: K) -> Result<Option<Utility>> {
         let second = self.keyword_at(1);
         let upper = first.word().to_uppercase();
         let name = match first {
-            K::Create if second == Some(K::Or) => format!("CREATE {}", self.object_kind(3)),
-            K::Create | K::Drop => format!("{upper} {}", self.object_kind(1)),
-            K::Alter if second != Some(K::System) => format!("ALTER {}", self.object_kind(1)),
-            K::Listen
-            | K::Notify
-            | K::Copy
-            | K::Declare
-            | K::Fetch
-            | K::Move
-            | K::Lock
-            | K::Vacuum
-            | K::Analyze
-            | K::Cluster
-            | K::Reindex
-            | K::Grant
-            | K::Revoke
-            | K::Comment
-            | K::Security
-            | K::Call
-            | K::Do
-            | K::Checkpoint
-            | K::Load
-            | K::Reassign
-            | K::Refresh
-            | K::Truncate
-            | K::Import => upper,
-            K::Prepare if second == Some(K::Transaction) => "PREPARE TRANSACTION".to_owned(),
-            K::Commit | K::Rollback if second == Some(K::Prepared) => format!("{upper} PREPARED"),
-            _ => return None,
+            K::Create | K::Drop | K::Alter if (first, second) != (K::Alter, Some(K::System)) => {
+                self.advance();
+                if first == K::Create && self.take_keyword(K::Or) {
+                    self.expect_keyword(K::Replace)?;
+                }
+                format!("{upper} {}", self.object_kind(first == K::Alter)?)
+            }
+            K::Comment | K::Security | K::Call | K::Do | K::Load | K::Reassign | K::Refresh | K::Import => {
+                upper
+            }
+            _ => return Ok(None),
         };
         while !self.at_end() && self.kind() != Kind::Error {
             self.advance();
         }
-        Some(Utility::Refused(name))
+        Ok(Some(Utility::Refused(name)))
     }
 
-    /// `TABLE` in `CREATE UNLOGGED TABLE`, `MATERIALIZED VIEW`, `USER MAPPING` and the like.
-    fn object_kind(&self, from: usize) -> String {
-        let word =
-            |ahead: usize| self.keyword_at(ahead).map_or(String::new(), |word| word.word().to_uppercase());
-        let mut at = from;
-        while matches!(
-            word(at).as_str(),
-            "TEMP" | "TEMPORARY" | "UNLOGGED" | "GLOBAL" | "LOCAL" | "UNIQUE" | "RECURSIVE"
-        ) {
-            at += 1;
-        }
-        let first = word(at);
-        let two = ["MATERIALIZED", "USER", "FOREIGN", "TEXT", "EVENT", "ACCESS", "OPERATOR", "DEFAULT"];
-        let second_kinds = [
-            "VIEW",
-            "MAPPING",
-            "TABLE",
-            "DATA",
-            "SEARCH",
-            "TRIGGER",
-            "METHOD",
-            "CLASS",
-            "FAMILY",
-            "PRIVILEGES",
-        ];
-        if two.contains(&first.as_str()) && second_kinds.contains(&word(at + 1).as_str()) {
-            return format!("{first} {}", word(at + 1));
-        }
-        first
+    /// What else PostgreSQL creates, alters and drops: `MATERIALIZED VIEW`, `USER MAPPING` and the like.
+    fn object_kind(&mut self, alter: bool) -> Result<String> {
+        self.take_keyword(K::Trusted);
+        let first = self.keyword().ok_or_else(|| self.unexpected())?;
+        let second = match first {
+            K::Access => Some(&[K::Method][..]),
+            K::Constraint | K::Event => Some(&[K::Trigger][..]),
+            K::Default if alter => Some(&[K::Privileges][..]),
+            K::Default => Some(&[K::Conversion][..]),
+            K::Foreign => Some(&[K::Data, K::Table][..]),
+            K::Large => Some(&[K::Object][..]),
+            K::Text => Some(&[K::Search][..]),
+            K::User => Some(&[K::Mapping][..]),
+            K::Aggregate
+            | K::Cast
+            | K::Collation
+            | K::Conversion
+            | K::Domain
+            | K::Extension
+            | K::Function
+            | K::Group
+            | K::Language
+            | K::Operator
+            | K::Owned
+            | K::Policy
+            | K::Procedural
+            | K::Procedure
+            | K::Publication
+            | K::Routine
+            | K::Rule
+            | K::Server
+            | K::Statistics
+            | K::Subscription
+            | K::Tablespace
+            | K::Transform
+            | K::Trigger
+            | K::Type => None,
+            _ => return Err(self.unexpected()),
+        };
+        self.advance();
+        let first = first.word().to_uppercase();
+        let Some(second) = second else {
+            return if self.at_end() { Err(self.unexpected()) } else { Ok(first) };
+        };
+        let word = self.keyword().filter(|word| second.contains(word)).ok_or_else(|| self.unexpected())?;
+        Ok(format!("{first} {}", word.word().to_uppercase()))
     }
 
     /// `WORK` and `TRANSACTION` say nothing.
@@ -293,7 +295,7 @@ impl Parser<'_> {
     }
 
     fn explain(&mut self) -> Result<Utility> {
-        let mut options = ExplainOptions { costs: true, ..ExplainOptions::default() };
+        let mut options = ExplainOptions { costs: true, format: "TEXT", ..ExplainOptions::default() };
         let mut ahead = 0;
         while self.kind_at(ahead) == Kind::LParen {
             ahead += 1;
@@ -315,10 +317,10 @@ impl Parser<'_> {
         let mut on = true;
         if !matches!(self.kind(), Kind::Comma | Kind::RParen) {
             let value = self.option_value()?;
-            if name == "format" && !value.eq_ignore_ascii_case("text") {
-                return self.not_supported(at, &format!("EXPLAIN (FORMAT {})", value.to_ascii_uppercase()));
+            if name == "format" {
+                return self.explain_format(&value, at).map(|format| options.format = format);
             }
-            on = crate::sql::types::input::boolean(&value).unwrap_or(name == "format");
+            on = crate::sql::types::input::boolean(&value).unwrap_or(false);
         }
         match name.as_str() {
             "analyze" | "analyse" => options.analyze = on,
@@ -329,7 +331,15 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn non_reserved_or_analyze(&mut self) -> Result<String> {
+    fn explain_format(&self, value: &str, at: u32) -> Result<&'static str> {
+        let formats = ["TEXT", "XML", "JSON", "YAML"];
+        formats.into_iter().find(|format| value.eq_ignore_ascii_case(format)).ok_or_else(|| {
+            let message = format!("unrecognized value for EXPLAIN option \"format\": \"{value}\"");
+            self.error(at, SqlState::INVALID_PARAMETER_VALUE, message)
+        })
+    }
+
+    pub fn non_reserved_or_analyze(&mut self) -> Result<String> {
         if matches!(self.keyword(), Some(K::Analyze | K::Analyse)) {
             self.advance();
             return Ok("analyze".to_owned());

@@ -29,7 +29,7 @@ impl Parser<'_> {
     }
 
     /// A setting's name, in words of its own perhaps; none for `ALL`.
-    fn all_or_setting(&mut self) -> Result<Option<String>> {
+    pub fn all_or_setting(&mut self) -> Result<Option<String>> {
         if self.take_keyword(K::All) {
             return Ok(None);
         }
@@ -77,7 +77,7 @@ impl Parser<'_> {
         Ok(Utility::Set(scope, SetTarget::Setting(name, value)))
     }
 
-    fn assignment(&mut self) -> Result<(String, Option<String>)> {
+    pub fn assignment(&mut self) -> Result<(String, Option<String>)> {
         if self.take_keywords(&[K::Time, K::Zone]) {
             return Ok(("timezone".to_owned(), self.zone()?));
         }

@@ -35,9 +35,8 @@ impl Session {
                 self.drop_portals();
                 return Ok(Output::Done(tag.to_owned()));
             }
-            Utility::Refused(what) => {
-                return Err(Report::not_supported(format!("{what} is not supported yet")));
-            }
+            Utility::Definition(definition) => return Err(refusal(parsed, &definition.tag())),
+            Utility::Refused(what) => return Err(refusal(parsed, what)),
             Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
                 self.run_transaction_command(host, utility)?;
             }
@@ -175,6 +174,10 @@ impl Session {
         options: ExplainOptions,
         query: &Planned,
     ) -> Result<Output> {
+        if options.format != "TEXT" {
+            let what = format!("EXPLAIN (FORMAT {}) is not supported yet", options.format);
+            return Err(Report::not_supported(what));
+        }
         let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
         let (plan, _) = self.planned(host, &analysed)?;
         let mut lines = plan::explain::lines(&plan, options);
@@ -203,6 +206,12 @@ impl Session {
         self.statements.clear();
         Ok(())
     }
+}
+
+/// The answer to what PostgreSQL has and tuskd does not.
+fn refusal(parsed: &Parsed, what: &str) -> Box<Report> {
+    let at = parsed.source.position(parsed.source.start);
+    Report::not_supported(format!("{what} is not supported yet")).at(at)
 }
 
 fn alter_system(host: &mut dyn Host, change: &AlterSystem) -> Result<()> {
