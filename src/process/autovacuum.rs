@@ -35,7 +35,7 @@ pub fn launcher_main(ctx: ProcessContext<'_>) -> ! {
     ctx.log(&Report::log("autovacuum launcher started"));
     check_limits(&ctx);
     ctx.server.autovacuum.set_launcher(ctx.id);
-    let mut launcher = Launcher::new(&ctx.settings, Monotonic::now());
+    let mut launcher = Launcher::new(ctx.settings, Monotonic::now());
     ctx.run(WaitEvent::AUTOVACUUM_MAIN, Interrupts::TERMINATE, move |ctx, wake| launcher.step(ctx, wake))
 }
 
@@ -115,7 +115,7 @@ impl Launcher {
         let now = Monotonic::now();
         if wake.reloaded {
             check_limits(ctx);
-            self.next_start = self.next_start.min(now.saturating_add(interval(&ctx.settings)));
+            self.next_start = self.next_start.min(now.saturating_add(interval(ctx.settings)));
         }
         self.launch_what_is_due(ctx, now)
     }
@@ -134,7 +134,7 @@ impl Launcher {
             ctx.server.signal_postmaster(signals::START_AUTOVACUUM_WORKER);
         }
         if let Some(asked_at) = board.asked_at() {
-            let limit = naptime(&ctx.settings).min(MAX_START);
+            let limit = naptime(ctx.settings).min(MAX_START);
             let until = asked_at.saturating_add(limit);
             if now < until {
                 // The worker wakes us when it is there.
@@ -158,8 +158,8 @@ impl Launcher {
         }
         ctx.server.signal_postmaster(signals::START_AUTOVACUUM_WORKER);
         self.turn = self.turn.wrapping_add(1);
-        self.next_start = now.saturating_add(interval(&ctx.settings));
-        NextWait::Until(Some(now.saturating_add(naptime(&ctx.settings).min(MAX_START))))
+        self.next_start = now.saturating_add(interval(ctx.settings));
+        NextWait::Until(Some(now.saturating_add(naptime(ctx.settings).min(MAX_START))))
     }
 }
 

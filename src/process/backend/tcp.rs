@@ -72,7 +72,7 @@ impl TcpOptions {
         self.defaults = Some(OPTIONS.map(|option| (option.get)(socket).unwrap_or(0)));
         self.apply(ctx, socket);
         for option in &OPTIONS {
-            show(&mut ctx.settings, option, socket);
+            show(ctx.settings, option, socket);
         }
     }
 
@@ -88,7 +88,7 @@ impl TcpOptions {
             if let Err(error) = (option.set)(socket, value) {
                 log_failure(ctx, option.name, error);
             }
-            show(&mut ctx.settings, option, socket);
+            show(ctx.settings, option, socket);
         }
     }
 }
