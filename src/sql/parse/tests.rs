@@ -35,6 +35,11 @@ fn queries_and_changes_are_read_as_postgresql_reads_them() {
 }
 
 #[test]
+fn queries_of_people_and_tools_are_read_as_postgresql_reads_them() {
+    check(include_str!("tests/more_queries.out"));
+}
+
+#[test]
 fn definitions_and_the_rest_are_read_as_postgresql_reads_them() {
     check(include_str!("tests/definitions.out"));
 }

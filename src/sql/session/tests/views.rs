@@ -130,6 +130,17 @@ fn alter_system_and_refusals() {
 }
 
 #[test]
+fn names_that_are_cut_are_told_of() {
+    let mut host = MockHost::new();
+    let long = "x".repeat(70);
+    let lines = answer(&mut host, &format!("select 1 as {long}"));
+    assert_eq!(lines[0], format!("columns {}:23:-1", "x".repeat(63)));
+    let notice = &report_lines(&host.notices[0])[0];
+    let said = format!("identifier \"{long}\" will be truncated to \"{}\"", "x".repeat(63));
+    assert_eq!(*notice, format!("notice 42622 {said}"));
+}
+
+#[test]
 fn an_interrupt_stops_what_would_run_forever() {
     let mut host = MockHost::new();
     host.interrupt_after = Some(1000);
