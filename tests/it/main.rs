@@ -7,8 +7,10 @@ mod control;
 mod harness;
 mod harness_selftest;
 mod ipc;
+mod power;
 mod seccomp;
 mod server;
+mod wal;
 mod world;
 
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[2],
     ipc::TESTS[3],
     ipc::TESTS[4],
+    wal::TESTS[0],
+    wal::TESTS[1],
     server::TESTS[0],
     server::TESTS[1],
     server::TESTS[2],
