@@ -206,10 +206,8 @@ impl WalWorld {
 
     /// Whether it is dead already.
     pub fn is_dead(self, worker: &WalWorker) -> bool {
-        let slot = worker.id.slot();
         let pid = worker.child.pid.as_raw_nonzero();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let _ = slot;
         stat.rsplit(')')
             .next()
             .is_none_or(|rest| matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None))
