@@ -82,11 +82,8 @@ pub fn choose(trials: &[Trial]) -> SyncMethod {
     let Some((fastest, best)) = times.clone().min_by_key(|(_, time)| *time) else { return SyncMethod::Fsync };
     let is_near = |time: Duration| time <= best + best / 5;
     let overlaps = |method| matches!(method, SyncMethod::IoUringDsync | SyncMethod::OpenDatasync);
-    times
-        .filter(|(method, time)| overlaps(*method) && is_near(*time))
-        .map(|(method, _)| method)
-        .next()
-        .unwrap_or(fastest)
+    let overlapping = times.filter(|(method, time)| overlaps(*method) && is_near(*time));
+    overlapping.min_by_key(|(_, time)| *time).map_or(fastest, |(method, _)| method)
 }
 
 #[cfg(test)]
@@ -118,7 +115,7 @@ mod tests {
                 .collect()
         };
         for (times, expected) in [
-            ([Some(115), Some(110), Some(100), Some(200)], SyncMethod::IoUringDsync),
+            ([Some(110), Some(115), Some(100), Some(200)], SyncMethod::IoUringDsync),
             ([Some(130), Some(110), Some(100), Some(200)], SyncMethod::OpenDatasync),
             ([Some(300), Some(300), Some(100), Some(200)], SyncMethod::Fdatasync),
             ([None, None, None, Some(200)], SyncMethod::Fsync),
