@@ -28,6 +28,7 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[4],
     wal::TESTS[0],
     wal::TESTS[1],
+    wal::TESTS[2],
     server::TESTS[0],
     server::TESTS[1],
     server::TESTS[2],
