@@ -36,6 +36,7 @@ Usage:
   tuskd isready    [-h HOST] [-p PORT] [-d DBNAME] [-U USER] [-t SECS] [-q]
   tuskd top        [-D DIR] [-d SECONDS] [-n COUNT]
   tuskd doctor     [-D DIR] [--json]
+  tuskd waldump    [-D DIR] [-s LSN] [-e LSN] [-n COUNT] [-r RMGR] [-x XID] [-t TIMELINE] [--json] [SEGMENTFILE]
   tuskd install-links DIR
   tuskd demo
 
@@ -46,6 +47,7 @@ Without -D the data directory is $PGDATA, or tuskd-data in the current directory
   start          runs a server in the background and waits until it is ready
   top            shows the server's processes, what they wait for, and for how long
   doctor         looks for what makes this machine slow or dangerous for a server, and says what mends it
+  waldump        shows the records of the write-ahead log, a line each
   install-links  makes links to this program in DIR: postgres, postmaster, pg_ctl, initdb, pg_isready.
                  Called by one of these names it takes that program's options.
 "

@@ -7,8 +7,10 @@ mod control;
 mod harness;
 mod harness_selftest;
 mod ipc;
+mod power;
 mod seccomp;
 mod server;
+mod wal;
 mod world;
 
 use std::process::ExitCode;
@@ -16,8 +18,13 @@ use std::process::ExitCode;
 use harness::Test;
 
 /// Every module's tests, in the order in which they run.
-const MODULES: &[&[&[Test]]] =
-    &[&[harness_selftest::TESTS, seccomp::TESTS], &ipc::TESTS, &server::TESTS, &[control::TESTS]];
+const MODULES: &[&[&[Test]]] = &[
+    &[harness_selftest::TESTS, seccomp::TESTS],
+    &ipc::TESTS,
+    &wal::TESTS,
+    &server::TESTS,
+    &[control::TESTS],
+];
 
 fn main() -> ExitCode {
     if let Some(code) = server::workers::programs::serve_if_asked() {
