@@ -41,6 +41,9 @@ pub mod config;
 #[cfg(not(model))]
 pub mod auth;
 
+// Transactions: heavyweight locks, ids and their states, snapshots, serializability, two-phase commit.
+pub mod txn;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

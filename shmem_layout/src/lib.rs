@@ -16,6 +16,7 @@ pub mod control;
 pub mod header;
 pub mod ids;
 pub mod ledger;
+pub mod locks;
 pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
@@ -25,6 +26,7 @@ pub use control::ControlBlock;
 pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
 pub use ids::{Generation, Offset, ProcessId, SlotIndex};
 pub use ledger::{EntryState, LedgerEntry, ResourceKind};
+pub use locks::{LockBucket, LockEntry, LockHolder, LockOwner, LockPartition, LockShared};
 pub use primitives::{
     BarrierState, ConditionVariableWord, LatchWord, LwLockState, QueueHeader, SemaphoreState,
 };
@@ -48,4 +50,10 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     ControlBlock::LAYOUT,
     WaitEventStats::LAYOUT,
     StopPointWord::LAYOUT,
+    LockPartition::LAYOUT,
+    LockShared::LAYOUT,
+    LockBucket::LAYOUT,
+    LockEntry::LAYOUT,
+    LockHolder::LAYOUT,
+    LockOwner::LAYOUT,
 ];

@@ -42,7 +42,7 @@ pub mod wait_stats;
 #[cfg(model)]
 mod model_surroundings;
 #[cfg(all(test, model))]
-mod model_world;
+pub(crate) mod model_world;
 
 pub use condition_variable::ConditionVariable;
 pub use interrupts::Interrupts;

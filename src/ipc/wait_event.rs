@@ -44,6 +44,16 @@ wait_events! {
     20 SPARE_ACCEPT "Activity" "SpareAccept" "A client for a spare backend.";
     21 PG_SLEEP "Timeout" "PgSleep" "pg_sleep and its kin.";
     22 METRICS_MAIN "Activity" "MetricsMain" "The metrics process's main loop.";
+    23 LOCK_RELATION "Lock" "relation" "A lock on a relation.";
+    24 LOCK_EXTEND "Lock" "extend" "To extend a relation.";
+    25 LOCK_PAGE "Lock" "page" "A lock on a page of a relation.";
+    26 LOCK_TUPLE "Lock" "tuple" "A lock on a tuple.";
+    27 LOCK_TRANSACTION "Lock" "transactionid" "A transaction to end.";
+    28 LOCK_OBJECT "Lock" "object" "A lock on an object that is no relation.";
+    29 LOCK_USER "Lock" "userlock" "A user lock.";
+    30 LOCK_ADVISORY "Lock" "advisory" "An advisory lock.";
+    31 LOCK_MANAGER "LWLock" "LockManager" "A partition of the lock table.";
+    32 TRANSACTION_MAP "LWLock" "XactSLRU" "Pages of the transaction map.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);
