@@ -20,6 +20,7 @@ pub mod locks;
 pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
+pub mod transactions;
 pub mod wait_stats;
 
 pub use control::ControlBlock;
@@ -33,6 +34,7 @@ pub use primitives::{
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
+pub use transactions::{MapFrame, MapSet, TransactionShared, TransactionSlot};
 pub use wait_stats::WaitEventStats;
 
 /// Every shared struct, in the order of the generated C header (a struct stands behind those it contains).
@@ -56,4 +58,8 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     LockEntry::LAYOUT,
     LockHolder::LAYOUT,
     LockOwner::LAYOUT,
+    TransactionShared::LAYOUT,
+    TransactionSlot::LAYOUT,
+    MapSet::LAYOUT,
+    MapFrame::LAYOUT,
 ];

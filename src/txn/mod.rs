@@ -5,6 +5,42 @@
 //! their own. `README.md` beside this file has the definitions, the invariants and the order of locks.
 
 pub mod locks;
+pub mod lsn;
+pub mod snapshot;
+pub mod table;
+pub mod xid;
 
+#[cfg(not(model))]
+pub mod cleanup;
+#[cfg(not(model))]
+pub mod log;
+#[cfg(not(model))]
+pub mod map;
+#[cfg(not(model))]
+pub mod record;
+#[cfg(not(model))]
+pub mod regions;
+#[cfg(not(model))]
+pub mod session;
+pub mod wait;
+
+#[cfg(all(test, model))]
+mod models;
 #[cfg(all(test, not(model)))]
 mod test_world;
+#[cfg(all(test, not(model)))]
+mod tests;
+
+pub use lsn::Lsn;
+pub use snapshot::Snapshot;
+pub use table::{Fate, StateMap, TransactionWords, Transactions};
+pub use xid::{State, Xid};
+
+/// Stands between a sequentially consistent store and a load of another word that must not pass it. The accesses
+/// themselves are enough; but loom takes them for mere release and acquire, and knows sequential consistency by fences
+/// only.
+#[inline(always)]
+fn between_store_and_load() {
+    #[cfg(loom)]
+    crate::sync::fence(crate::sync::Ordering::SeqCst);
+}

@@ -9,6 +9,7 @@ mod harness_selftest;
 mod ipc;
 mod seccomp;
 mod server;
+mod txn;
 mod world;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ const MODULES: &[&[Test]] = &[
     ipc::TESTS[2],
     ipc::TESTS[3],
     ipc::TESTS[4],
+    txn::TESTS,
     server::TESTS[0],
     server::TESTS[1],
     server::TESTS[2],

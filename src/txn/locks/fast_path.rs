@@ -17,6 +17,7 @@ use crate::ipc::Proc;
 use crate::ipc::stop_points::StopPoint;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{AtomicU32, AtomicU64};
+use crate::txn::between_store_and_load;
 
 const RELATION_SHIFT: u32 = 32;
 
@@ -56,6 +57,7 @@ impl<'s> Locks<'s> {
         }
         let Some(word) = set_fast(own, relation, mode) else { return false };
         me.stop_point(StopPoint::LockFastPathTaken);
+        between_store_and_load();
         if strong.load(SeqCst) == 0 {
             return true;
         }
@@ -78,6 +80,7 @@ impl<'s> Locks<'s> {
         let _section = me.critical_section();
         self.owner(owner).strong_pending.store((raw.hash() as usize % STRONG_COUNTS) as u32 + 1, SeqCst);
         self.strong_count(raw).fetch_add(1, SeqCst);
+        between_store_and_load();
     }
 
     /// Hands the count over to the lock that is held now, if that is not counted yet; else takes it back.
@@ -85,7 +88,8 @@ impl<'s> Locks<'s> {
         let raw = tag.to_raw();
         let part = self.part_of(me, raw);
         let holder = part.find_hold(raw, owner).map(|hold| part.holder(hold.holder));
-        let uncounted = holder.filter(|h| ModeSet::from_bits(get(&h.held)).has_strong() && get(&h.counted) == 0);
+        let uncounted =
+            holder.filter(|h| ModeSet::from_bits(get(&h.held)).has_strong() && get(&h.counted) == 0);
         let _section = me.critical_section();
         match uncounted {
             Some(holder) => {
@@ -135,7 +139,10 @@ impl<'s> Locks<'s> {
             let hold = part.make_hold(tag.to_raw(), owner)?;
             if let Ok(moved) = word.fetch_update(SeqCst, SeqCst, |seen| is_here(seen).then_some(0)) {
                 let held = part.held(hold.holder);
-                modes_of(moved).iter().filter(|mode| !held.has(*mode)).for_each(|mode| part.grant(hold, mode));
+                modes_of(moved)
+                    .iter()
+                    .filter(|mode| !held.has(*mode))
+                    .for_each(|mode| part.grant(hold, mode));
             }
             part.drop_if_idle(hold);
         }
@@ -143,7 +150,10 @@ impl<'s> Locks<'s> {
     }
 
     /// What an owner holds by the fast path.
-    pub(super) fn fast_locks(&self, owner: OwnerIndex) -> impl Iterator<Item = (LockTag, LockMode)> + use<'s> {
+    pub(super) fn fast_locks(
+        &self,
+        owner: OwnerIndex,
+    ) -> impl Iterator<Item = (LockTag, LockMode)> + use<'s> {
         let own = self.owner(owner);
         let database = get(&own.database);
         own.fast.iter().map(|word| word.load(SeqCst)).flat_map(move |word| {
@@ -156,8 +166,9 @@ impl<'s> Locks<'s> {
 /// Adds a mode to the relation's word of the own fast path, or to a free one. Only the owner fills free words.
 fn set_fast(own: &LockOwner, relation: u32, mode: LockMode) -> Option<&AtomicU64> {
     let group = group(own, relation);
-    let add = |seen: u64| (seen != 0 && relation_of(seen) == relation)
-        .then(|| word_of(relation, modes_of(seen).with(mode)));
+    let add = |seen: u64| {
+        (seen != 0 && relation_of(seen) == relation).then(|| word_of(relation, modes_of(seen).with(mode)))
+    };
     if let Some(word) = group.iter().find(|word| word.fetch_update(SeqCst, SeqCst, add).is_ok()) {
         return Some(word);
     }

@@ -30,7 +30,7 @@ pub mod report;
 pub mod rows;
 
 #[cfg(all(test, model))]
-mod models;
+pub(in crate::txn) mod models;
 #[cfg(all(test, not(model)))]
 mod tests;
 

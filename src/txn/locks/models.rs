@@ -16,7 +16,7 @@ const TABLE: LockTag = LockTag::Relation { database: 5, relation: 1000 };
 const KEY: LockTag = LockTag::Advisory { database: 5, key: 1 };
 
 /// The lock table of a model, with owners for three processes, and holders as the model counts them.
-struct Table {
+pub(in crate::txn) struct Table {
     shared: LockShared,
     partitions: Vec<LockPartition>,
     buckets: Vec<LockBucket>,
@@ -28,7 +28,7 @@ struct Table {
 }
 
 impl Table {
-    fn new() -> Arc<Self> {
+    pub(in crate::txn) fn new() -> Arc<Self> {
         Arc::new(Self {
             shared: LockShared::default(),
             partitions: vec![LockPartition::default()],
@@ -40,7 +40,7 @@ impl Table {
         })
     }
 
-    fn session<'s>(&'s self, me: &Proc<'s>) -> LockSession<'s> {
+    pub(in crate::txn) fn session<'s>(&'s self, me: &Proc<'s>) -> LockSession<'s> {
         let locks = Locks {
             shared: &self.shared,
             partitions: &self.partitions,
@@ -76,7 +76,7 @@ impl Table {
 }
 
 /// Waits for ever, or until it is interrupted.
-struct GiveUp;
+pub(in crate::txn) struct GiveUp;
 
 impl Watcher for GiveUp {
     fn interrupted(&mut self, me: &Proc<'_>) -> bool {
@@ -92,7 +92,8 @@ impl Watcher for GiveUp {
 fn use_lock(table: &Table, me: &Proc<'_>, tag: LockTag, mode: LockMode, may_wait: bool) -> bool {
     let mut session = table.session(me);
     let mut watcher = GiveUp;
-    let mut wait = Wait { lock_timeout: None, deadlock_timeout: Duration::from_secs(1), watcher: &mut watcher };
+    let mut wait =
+        Wait { lock_timeout: None, deadlock_timeout: Duration::from_secs(1), watcher: &mut watcher };
     let wait = may_wait.then_some(&mut wait);
     match session.acquire(me, tag, mode, Scope::Transaction(1), wait) {
         Ok(()) => {

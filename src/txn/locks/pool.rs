@@ -47,8 +47,7 @@ impl<T> Pool<'_, T> {
 
     fn swap_head(&self, head: u64, number: u32) -> Result<(), u64> {
         let moved = (head >> 32).wrapping_add(1) << 32 | u64::from(number);
-        let swapped =
-            self.head.compare_exchange_weak(head, moved, Ordering::AcqRel, Ordering::Acquire);
+        let swapped = self.head.compare_exchange_weak(head, moved, Ordering::AcqRel, Ordering::Acquire);
         swapped.map(|_| ())
     }
 }

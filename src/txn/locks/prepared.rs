@@ -49,13 +49,7 @@ impl<'s> LockSession<'s> {
 
 impl<'s> Locks<'s> {
     /// Every lock of `locks`, which one owner has in the table, belongs to another from now on.
-    fn change_owner(
-        &self,
-        me: &Proc<'s>,
-        locks: &[(LockTag, LockMode)],
-        from: OwnerIndex,
-        to: OwnerIndex,
-    ) {
+    fn change_owner(&self, me: &Proc<'s>, locks: &[(LockTag, LockMode)], from: OwnerIndex, to: OwnerIndex) {
         for partition in 0..LOCK_PARTITIONS {
             let part = self.part(me, partition);
             let of_part = locks.iter().map(|(tag, _)| tag.to_raw());

@@ -42,8 +42,11 @@ impl<'s> Locks<'s> {
         let held = part.held(hold.holder);
         let wanted = ModeSet::from_bits(get(&part.entry(hold.entry).waiting_mask));
         let is_free = !mode.conflicts().meets(wanted) && !part.is_excluded(hold.entry, mode, held);
-        let outcome =
-            if is_free || held.has(mode) { Outcome::Granted } else { part.place(hold, mode, owner, may_wait) };
+        let outcome = if is_free || held.has(mode) {
+            Outcome::Granted
+        } else {
+            part.place(hold, mode, owner, may_wait)
+        };
         match outcome {
             // A lock that came by way of the fast path while the request was on its way may be there already.
             Outcome::Granted if !held.has(mode) => part.grant(hold, mode),

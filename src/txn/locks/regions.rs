@@ -55,7 +55,8 @@ impl<'s> Locks<'s> {
         let partitions = segment.region::<LockPartition>("lock partitions", VERSION)?;
         let buckets = segment.region::<LockBucket>("lock buckets", VERSION)?;
         let shared = segment.region::<LockShared>("lock table", VERSION)?;
-        let wrong = |name: &str| SegmentError::Region { name: name.into(), problem: "has a wrong size".into() };
+        let wrong =
+            |name: &str| SegmentError::Region { name: name.into(), problem: "has a wrong size".into() };
         if partitions.len() != LOCK_PARTITIONS || shared.len() != 1 {
             return Err(wrong("lock partitions"));
         }

@@ -63,8 +63,8 @@ impl Part<'_, '_> {
             let mut next = get(&own.holders[self.partition]);
             while next != 0 {
                 let entry = get(&self.holder(next).entry);
-                let is_waiting =
-                    own.wait_status.load(Ordering::Acquire) == LockOwner::WAITING && get(&own.wait_entry) == entry;
+                let is_waiting = own.wait_status.load(Ordering::Acquire) == LockOwner::WAITING
+                    && get(&own.wait_entry) == entry;
                 if let Some(tag) = self.tag(entry) {
                     let row = |mode, granted, waited| LockRow {
                         tag,

@@ -4,7 +4,8 @@
 //! inside critical sections, which the callers enter, because a death between two links cannot be undone.
 
 use shmem_layout::{
-    LockBucket, LockEntry, LockHolder, LockOwner, LockPartition, LockShared, SlotIndex, locks::LOCK_PARTITIONS,
+    LockBucket, LockEntry, LockHolder, LockOwner, LockPartition, LockShared, SlotIndex,
+    locks::LOCK_PARTITIONS,
 };
 
 use super::mode::{LockMode, ModeSet};
@@ -78,7 +79,7 @@ impl<'s> Locks<'s> {
         self.owners.len()
     }
 
-    pub(super) fn owner(&self, owner: OwnerIndex) -> &'s LockOwner {
+    pub(in crate::txn) fn owner(&self, owner: OwnerIndex) -> &'s LockOwner {
         &self.owners[owner.index()]
     }
 
@@ -289,7 +290,8 @@ impl<'s> Part<'_, 's> {
         let holder = self.holder(hold.holder);
         let Some(owner) = OwnerIndex::from_number(get(&holder.owner)) else { return };
         let waits = self.locks.owner(owner);
-        let is_waiting = get(&waits.wait_status) == LockOwner::WAITING && get(&waits.wait_entry) == hold.entry;
+        let is_waiting =
+            get(&waits.wait_status) == LockOwner::WAITING && get(&waits.wait_entry) == hold.entry;
         if is_waiting || !self.held(hold.holder).is_empty() {
             return;
         }

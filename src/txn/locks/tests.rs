@@ -41,8 +41,7 @@ fn every_pair_of_modes_excludes_as_the_table_says() {
                 let world = World::new(16);
                 let (mut first, mut second) = (world.session(0), world.session(1));
                 try_acquire(&mut first, tag, held).unwrap();
-                let expected =
-                    if held.conflicts().has(wanted) { Err(LockError::WouldBlock) } else { Ok(()) };
+                let expected = if held.conflicts().has(wanted) { Err(LockError::WouldBlock) } else { Ok(()) };
                 assert_eq!(try_acquire(&mut second, tag, wanted), expected, "{held:?} {wanted:?} {tag}");
                 try_acquire(&mut first, tag, wanted).expect_or_excluded(expected.is_ok(), held, wanted);
                 first.1.release_transaction(&first.0);
@@ -75,7 +74,10 @@ fn weak_relation_locks_stay_out_of_the_table_until_a_strong_one_comes() {
     assert_eq!(rows.iter().map(|row| row.fast_path).collect::<Vec<_>>(), [true, true]);
     assert_eq!(try_acquire(&mut writer, TABLE, LockMode::Share), Err(LockError::WouldBlock));
     let rows = world.locks.rows(&reader.0);
-    assert_eq!(rows.iter().map(|row| (row.fast_path, row.pid)).collect::<Vec<_>>(), [(false, 100), (false, 100)]);
+    assert_eq!(
+        rows.iter().map(|row| (row.fast_path, row.pid)).collect::<Vec<_>>(),
+        [(false, 100), (false, 100)]
+    );
     // The strong lock is gone, so its count is, and the fast path is open again.
     let other = LockTag::Relation { database: 5, relation: 1001 };
     try_acquire(&mut writer, TABLE, LockMode::AccessShare).unwrap();
@@ -150,7 +152,9 @@ fn savepoints_and_sessions_give_back_what_is_theirs() {
     let world = World::new(16);
     let (me, mut session) = world.session(0);
     let take = |session: &mut LockSession<'static>, key, scope| {
-        session.acquire(&me, LockTag::Advisory { database: 5, key }, LockMode::Exclusive, scope, None).unwrap();
+        session
+            .acquire(&me, LockTag::Advisory { database: 5, key }, LockMode::Exclusive, scope, None)
+            .unwrap();
     };
     take(&mut session, 1, Scope::Session);
     take(&mut session, 2, Scope::Transaction(1));
@@ -172,7 +176,12 @@ fn savepoints_and_sessions_give_back_what_is_theirs() {
     assert_eq!(keys(), [1, 2]);
     session.release_transaction(&me);
     assert_eq!(keys(), [1]);
-    assert!(!session.release(&me, LockTag::Advisory { database: 5, key: 1 }, LockMode::Exclusive, IN_TRANSACTION));
+    assert!(!session.release(
+        &me,
+        LockTag::Advisory { database: 5, key: 1 },
+        LockMode::Exclusive,
+        IN_TRANSACTION
+    ));
     session.release_advisory(&me);
     assert_empty(world.locks);
 }
@@ -217,7 +226,9 @@ fn prepared_transactions_keep_locks_and_give_them_back() {
     let (me, mut session) = world.session(0);
     let mut other = world.session(1);
     session.acquire(&me, TABLE, LockMode::RowExclusive, IN_TRANSACTION, None).unwrap();
-    session.acquire(&me, LockTag::Relation { database: 5, relation: 2 }, LockMode::Share, IN_TRANSACTION, None).unwrap();
+    session
+        .acquire(&me, LockTag::Relation { database: 5, relation: 2 }, LockMode::Share, IN_TRANSACTION, None)
+        .unwrap();
     session.acquire(&me, KEY, LockMode::Exclusive, Scope::Session, None).unwrap();
     let locks = session.locks_to_prepare(&me).unwrap();
     assert_eq!(locks.len(), 2);

@@ -15,8 +15,7 @@ enum Step {
     Die { owner: u32 },
 }
 
-const TAGS: [LockTag; 3] =
-    [KEY, TABLE, LockTag::AdvisoryPair { database: 5, first: 0, second: 1 }];
+const TAGS: [LockTag; 3] = [KEY, TABLE, LockTag::AdvisoryPair { database: 5, first: 0, second: 1 }];
 
 fn step() -> impl Strategy<Value = Step> {
     let owner = 0..5_u32;
