@@ -16,9 +16,11 @@ pub mod control;
 pub mod header;
 pub mod ids;
 pub mod ledger;
+pub mod locks;
 pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
+pub mod transactions;
 pub mod wait_stats;
 pub mod wal;
 pub mod workers;
@@ -27,12 +29,14 @@ pub use control::ControlBlock;
 pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
 pub use ids::{Generation, Offset, ProcessId, SlotIndex};
 pub use ledger::{EntryState, LedgerEntry, ResourceKind};
+pub use locks::{LockBucket, LockEntry, LockHolder, LockOwner, LockPartition, LockShared};
 pub use primitives::{
     BarrierState, ConditionVariableWord, LatchWord, LwLockState, QueueHeader, SemaphoreState,
 };
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
+pub use transactions::{MapFrame, MapSet, TransactionShared, TransactionSlot};
 pub use wait_stats::WaitEventStats;
 pub use wal::{WalFlight, WalShared, WalSlot};
 pub use workers::{AutovacuumBoard, AutovacuumPlace, WorkerSlot};
@@ -58,4 +62,14 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     WalFlight::LAYOUT,
     WalShared::LAYOUT,
     WalSlot::LAYOUT,
+    LockPartition::LAYOUT,
+    LockShared::LAYOUT,
+    LockBucket::LAYOUT,
+    LockEntry::LAYOUT,
+    LockHolder::LAYOUT,
+    LockOwner::LAYOUT,
+    TransactionShared::LAYOUT,
+    TransactionSlot::LAYOUT,
+    MapSet::LAYOUT,
+    MapFrame::LAYOUT,
 ];

@@ -48,6 +48,12 @@ stop_points! {
     WalFlightWritten "A flush of the log is written, and not yet said to be done.";
     WalFlightDone "A flush of the log is said to be done, its waiters are not woken yet.";
     WalSegmentMade "A segment of the log is filled, and not yet under its name.";
+    LockFastPathTaken "A word of the own fast path has the lock, the strong count is not looked at yet.";
+    LockStrongCounted "The strong count is raised, fast paths are not looked through yet.";
+    LockGranted "A heavyweight lock is in the table, the process does not know yet.";
+    LockQueued "In the queue of a heavyweight lock, not asleep yet.";
+    LockAfterSleep "Woken with a heavyweight lock or without, not noticed yet.";
+    LockReleasedBeforeWake "A release has given the lock to waiters that are not woken yet.";
 }
 
 const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);

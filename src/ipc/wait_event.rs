@@ -52,6 +52,16 @@ wait_events! {
     28 WAL_INIT "IO" "WalInitWrite" "A new segment of the log, being filled with zeroes.";
     29 WAL_INSERT "IPC" "WalInsert" "Insertions of others into the log, to be over.";
     30 COMMIT_DELAY "Timeout" "CommitDelay" "commit_delay before a flush of the log.";
+    31 LOCK_RELATION "Lock" "relation" "A lock on a relation.";
+    32 LOCK_EXTEND "Lock" "extend" "To extend a relation.";
+    33 LOCK_PAGE "Lock" "page" "A lock on a page of a relation.";
+    34 LOCK_TUPLE "Lock" "tuple" "A lock on a tuple.";
+    35 LOCK_TRANSACTION "Lock" "transactionid" "A transaction to end.";
+    36 LOCK_OBJECT "Lock" "object" "A lock on an object that is no relation.";
+    37 LOCK_USER "Lock" "userlock" "A user lock.";
+    38 LOCK_ADVISORY "Lock" "advisory" "An advisory lock.";
+    39 LOCK_MANAGER "LWLock" "LockManager" "A partition of the lock table.";
+    40 TRANSACTION_MAP "LWLock" "XactSLRU" "Pages of the transaction map.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

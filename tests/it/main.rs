@@ -10,6 +10,7 @@ mod ipc;
 mod power;
 mod seccomp;
 mod server;
+mod txn;
 mod wal;
 mod world;
 
@@ -22,6 +23,7 @@ const MODULES: &[&[&[Test]]] = &[
     &[harness_selftest::TESTS, seccomp::TESTS],
     &ipc::TESTS,
     &wal::TESTS,
+    &[txn::TESTS],
     &server::TESTS,
     &[control::TESTS],
 ];
