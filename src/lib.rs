@@ -46,6 +46,9 @@ pub mod wal;
 // Transactions: heavyweight locks, ids and their states, snapshots, serializability, two-phase commit.
 pub mod txn;
 
+// Pages: relations' files and the buffer pool.
+pub mod storage;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

@@ -11,6 +11,7 @@ pub mod eventfd;
 pub mod exchanges;
 pub mod latches;
 pub mod locks;
+pub mod pages;
 pub mod peer;
 pub mod pg_latch;
 pub mod ping_pong;

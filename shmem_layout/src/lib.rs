@@ -20,6 +20,7 @@ pub mod locks;
 pub mod primitives;
 pub mod process_slot;
 pub mod stop_points;
+pub mod storage;
 pub mod transactions;
 pub mod wait_stats;
 pub mod wal;
@@ -36,6 +37,7 @@ pub use primitives::{
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
 pub use stop_points::StopPointWord;
+pub use storage::{BufferBucket, BufferDescriptor, PaddedLock, StorageCounts, StorageShared, SyncEntry};
 pub use transactions::{MapFrame, MapSet, TransactionShared, TransactionSlot};
 pub use wait_stats::WaitEventStats;
 pub use wal::{WalFlight, WalShared, WalSlot};
@@ -72,4 +74,10 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     TransactionSlot::LAYOUT,
     MapSet::LAYOUT,
     MapFrame::LAYOUT,
+    BufferDescriptor::LAYOUT,
+    BufferBucket::LAYOUT,
+    PaddedLock::LAYOUT,
+    StorageShared::LAYOUT,
+    SyncEntry::LAYOUT,
+    StorageCounts::LAYOUT,
 ];

@@ -8,7 +8,7 @@ use crate::primitives::LatchWord;
 pub const LEDGER_ENTRIES: usize = 128;
 /// Resources that one process can hold or take at once; few, so that models stay small.
 #[cfg(model)]
-pub const LEDGER_ENTRIES: usize = 2;
+pub const LEDGER_ENTRIES: usize = 3;
 
 /// Where a process is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

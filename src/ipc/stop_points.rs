@@ -54,6 +54,19 @@ stop_points! {
     LockQueued "In the queue of a heavyweight lock, not asleep yet.";
     LockAfterSleep "Woken with a heavyweight lock or without, not noticed yet.";
     LockReleasedBeforeWake "A release has given the lock to waiters that are not woken yet.";
+    BufferPinned "A buffer's word has the pin, the ledger still says `Taking`.";
+    BufferUnpinned "A buffer's word has the pin no more, the ledger still says `Releasing`.";
+    BufferClaimed "A free buffer is claimed for a page, and not in the table yet.";
+    BufferLinked "A buffer is in the table's chain, its tag not valid yet.";
+    BufferUntagged "A buffer's tag is not valid any more, it is still in the table's chain.";
+    BufferReadBegun "A buffer's reading is announced, nothing read yet.";
+    BufferReadDone "A page is in its buffer, the buffer not said to be valid yet.";
+    BufferWriteBegun "A buffer's writing is announced, nothing written yet.";
+    BufferWritten "A buffer is written, its file not noted to be synced yet.";
+    BufferSyncNoted "A buffer's file is noted to be synced, the buffer still dirty.";
+    FileExtended "A file is longer, the new pages' buffers not valid yet.";
+    SyncEntryFilled "An entry of the table of files to be synced has its key, and is not in use yet.";
+    FileSynced "A file is synced, and still noted to be.";
 }
 
 const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);

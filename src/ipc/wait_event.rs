@@ -62,6 +62,18 @@ wait_events! {
     38 LOCK_ADVISORY "Lock" "advisory" "An advisory lock.";
     39 LOCK_MANAGER "LWLock" "LockManager" "A partition of the lock table.";
     40 TRANSACTION_MAP "LWLock" "XactSLRU" "Pages of the transaction map.";
+    41 BUFFER_CONTENT "LWLock" "BufferContent" "Access to the content of a page in the buffer pool.";
+    42 BUFFER_MAPPING "LWLock" "BufferMapping" "A part of the table that says which page is in which buffer.";
+    43 BUFFER_IO "IPC" "BufferIo" "Another process's I/O of a buffer.";
+    44 BUFFER_PIN "BufferPin" "BufferPin" "Sole use of a buffer.";
+    45 DATA_FILE_READ "IO" "DataFileRead" "A read of a relation's file.";
+    46 DATA_FILE_WRITE "IO" "DataFileWrite" "A write to a relation's file.";
+    47 DATA_FILE_EXTEND "IO" "DataFileExtend" "A relation's file, to be made longer.";
+    48 DATA_FILE_SYNC "IO" "DataFileSync" "A relation's file, to reach the disk.";
+    49 DATA_FILE_TRUNCATE "IO" "DataFileTruncate" "A relation's file, to be cut off.";
+    50 EXTEND "Lock" "extend" "Another process that makes the same relation longer.";
+    51 SYNC_TABLE "LWLock" "CheckpointerComm" "The table of files that are to be synced.";
+    52 CHECKPOINT_WRITE_DELAY "Timeout" "CheckpointWriteDelay" "Between the writes of a checkpoint that is spread.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -36,6 +36,22 @@ pub enum Operation<'a> {
         /// When it is over they are on disk.
         durable: bool,
     },
+    /// A file gets another length: cut off, or longer by zeroes.
+    SetLength {
+        /// Which file.
+        path: &'a Path,
+        /// Bytes it has afterwards.
+        length: u64,
+    },
+    /// Bytes are read; told so that a watcher can fail it.
+    Read {
+        /// From which file.
+        path: &'a Path,
+        /// From which of its bytes on.
+        offset: u64,
+        /// How many.
+        length: usize,
+    },
     /// A file's content is brought to disk.
     Sync(&'a Path),
     /// A folder's entries are brought to disk.
@@ -67,6 +83,8 @@ pub enum How {
     Read,
     /// To be written, through the page cache.
     Write,
+    /// To be read and written, through the page cache.
+    ReadWrite,
     /// Each write is on disk when it is over, and does not go through the page cache if `direct`.
     WriteDurably {
         /// `O_DIRECT`: memory, offset and length are multiples of a sector.
@@ -88,6 +106,21 @@ impl DataFile {
     /// The name it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its length in bytes.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_size as u64)
+    }
+
+    /// Asks the kernel to read a part ahead; it does so on its own time.
+    pub fn will_need(&self, offset: u64, length: u64) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(
+            &self.fd,
+            offset,
+            std::num::NonZeroU64::new(length),
+            rustix::fs::Advice::WillNeed,
+        )?)
     }
 
     /// Whether each write is its own sync.
@@ -139,6 +172,7 @@ impl Files {
         let flags = match how {
             How::Read => OFlags::RDONLY,
             How::Write => OFlags::WRONLY,
+            How::ReadWrite => OFlags::RDWR,
             How::WriteDurably { direct: true } => OFlags::WRONLY | OFlags::DSYNC | OFlags::DIRECT,
             How::WriteDurably { direct: false } => OFlags::WRONLY | OFlags::DSYNC,
             How::Create => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
@@ -164,6 +198,30 @@ impl Files {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Reads until `bytes` is full or the file ends; how many.
+    pub fn read_at(&self, file: &DataFile, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let operation = Operation::Read { path: &file.path, offset, length: bytes.len() };
+        self.tell(operation, || {
+            let mut done = 0;
+            while done < bytes.len() {
+                match rustix::io::pread(&file.fd, &mut bytes[done..], offset + done as u64) {
+                    Ok(0) => break,
+                    Ok(n) => done += n,
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    /// Cuts a file off, or makes it longer by zeroes.
+    pub fn set_len(&self, file: &DataFile, length: u64) -> io::Result<()> {
+        self.tell(Operation::SetLength { path: &file.path, length }, || {
+            Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&file.fd, length))?)
         })
     }
 
@@ -258,6 +316,8 @@ mod tests {
                     format!("write {} at {offset} {durable}", bytes.len())
                 }
                 Operation::Create(_) => "create".into(),
+                Operation::SetLength { length, .. } => format!("set length {length}"),
+                Operation::Read { length, .. } => format!("read {length}"),
                 Operation::Sync(_) => "sync".into(),
                 Operation::SyncFolder(_) => "sync folder".into(),
                 Operation::Rename { .. } => "rename".into(),
@@ -314,6 +374,25 @@ mod tests {
         let error = files.write_all_at(&file, b"abc", 0).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EIO));
         assert_eq!(fs::read(folder.join("a")).unwrap(), b"");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn reading_ends_with_the_file_and_lengths_are_told() {
+        let folder = folder("read");
+        let note = Rc::new(Note { seen: RefCell::default(), fails: "" });
+        let files = Files::watched(note.clone());
+        fs::write(folder.join("a"), "abc").unwrap();
+        let file = files.open(&folder.join("a"), How::ReadWrite).unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!((files.read_at(&file, &mut bytes, 1).unwrap(), &bytes[..2]), (2, &b"bc"[..]));
+        files.set_len(&file, 6).unwrap();
+        files.write_all_at(&file, b"x", 7).unwrap();
+        assert_eq!((files.read_at(&file, &mut bytes, 0).unwrap(), bytes), (8, *b"abc\0\0\0\0x"));
+        assert_eq!(file.length().unwrap(), 8);
+        file.will_need(0, 8).unwrap();
+        let seen = note.seen.borrow().join(", ");
+        assert_eq!(seen, "read 8, done, set length 6, done, write 1 at 7 false, done, read 8, done");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -10,6 +10,7 @@ mod ipc;
 mod power;
 mod seccomp;
 mod server;
+mod storage;
 mod txn;
 mod wal;
 mod world;
@@ -23,6 +24,7 @@ const MODULES: &[&[&[Test]]] = &[
     &[harness_selftest::TESTS, seccomp::TESTS],
     &ipc::TESTS,
     &wal::TESTS,
+    &storage::TESTS,
     &[txn::TESTS],
     &server::TESTS,
     &[control::TESTS],

@@ -96,6 +96,9 @@ impl Disk {
             }
             Recorded::Rename { from, to } => self.change_name(NameChange::Rename(from.clone(), to.clone())),
             Recorded::Remove(path) => self.change_name(NameChange::Remove(path.clone())),
+            Recorded::SetLength { path, .. } => {
+                panic!("the log never sets a length, so this disk knows none: {}", path.display())
+            }
         }
     }
 

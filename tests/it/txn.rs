@@ -280,7 +280,7 @@ fn deadlocks_go_through_transactions() {
         // The other is the one that looks first, and gives up.
         session.acquire(me, KEY, X, Scope::Transaction(1), Some(&mut wait)).expect("the other gave up");
         session.release_transaction(me);
-        transactions.map().store(xid, tuskd::txn::State::Aborted, Lsn::INVALID).expect("room");
+        StateMap::store(transactions.map(), xid, tuskd::txn::State::Aborted, Lsn::INVALID).expect("room");
         transactions.announce_end();
         transactions.forget();
     });

@@ -80,16 +80,22 @@ impl World {
 
     /// A world in pages of a kind.
     pub fn with_pages(huge_pages: HugePages) -> Self {
-        Self::make(huge_pages, false)
+        Self::make(huge_pages, false, vec![])
+    }
+
+    /// A world with more regions.
+    pub fn with_regions(more: Vec<RegionSpec>) -> Self {
+        Self::make(HugePages::Off, false, more)
     }
 
     /// A world whose latches wake sleepers in epoll too.
     pub fn with_latch_fds() -> Self {
-        Self::make(HugePages::Off, true)
+        Self::make(HugePages::Off, true, vec![])
     }
 
-    fn make(huge_pages: HugePages, latch_fds: bool) -> Self {
+    fn make(huge_pages: HugePages, latch_fds: bool, more: Vec<RegionSpec>) -> Self {
         let mut specs = Ipc::region_specs(MAX_PROCESSES);
+        specs.extend(more);
         specs.push(RegionSpec::of::<Things>("things", 1, 1));
         specs.push(RegionSpec::sized("queues", 1, size_of::<QueueHeader>() + RING, 8));
         specs.push(RegionSpec::sized("buffers", 1, BUFFER, 1));
@@ -176,6 +182,21 @@ impl World {
         let left = death::clean_up(self.ipc, me, dead.id, &|s: SlotIndex| s == slot)?;
         self.table.borrow_mut().release(dead.id);
         Ok(left)
+    }
+
+    /// The same for a world with more than the runtime knows: `more` cleans that up before the slot is free.
+    pub fn clean_up_with(
+        self,
+        me: &Proc<'_>,
+        dead: &Worker,
+        more: impl FnOnce(&dyn Fn(SlotIndex) -> bool),
+    ) -> Result<(), CleanUpError> {
+        let slot = dead.id.slot();
+        let is_dead = |s: SlotIndex| s == slot;
+        death::clean_up(self.ipc, me, dead.id, &is_dead)?;
+        more(&is_dead);
+        self.table.borrow_mut().release(dead.id);
+        Ok(())
     }
 
     /// Waits a little for an orderly end, then kills and cleans up.

@@ -58,6 +58,13 @@ pub enum Recorded {
         /// When it is over they are on disk.
         durable: bool,
     },
+    /// See [`Operation::SetLength`].
+    SetLength {
+        /// Which file.
+        path: PathBuf,
+        /// Bytes it has afterwards.
+        length: u64,
+    },
     /// See [`Operation::Sync`].
     Sync(PathBuf),
     /// See [`Operation::SyncFolder`].
@@ -82,6 +89,7 @@ const SYNC: u8 = 5;
 const SYNC_FOLDER: u8 = 6;
 const RENAME: u8 = 7;
 const REMOVE: u8 = 8;
+const SET_LENGTH: u8 = 9;
 
 impl Recorder {
     /// Begins a new record.
@@ -125,6 +133,9 @@ impl Watcher for Recorder {
             Operation::Write { path, offset, bytes, durable } => {
                 (if durable { DURABLE_WRITE } else { WRITE }, offset, name(path), bytes.to_vec())
             }
+            Operation::SetLength { path, length } => (SET_LENGTH, length, name(path), vec![]),
+            // Leaves nothing on disk.
+            Operation::Read { .. } => return Ok(number),
             Operation::Sync(path) => (SYNC, 0, name(path), vec![]),
             Operation::SyncFolder(path) => (SYNC_FOLDER, 0, name(path), vec![]),
             Operation::Rename { from, to } => (RENAME, 0, name(from), name(to)),
@@ -134,7 +145,10 @@ impl Watcher for Recorder {
         Ok(number)
     }
 
-    fn end(&self, number: u64, _: &Operation<'_>) -> io::Result<()> {
+    fn end(&self, number: u64, operation: &Operation<'_>) -> io::Result<()> {
+        if let Operation::Read { .. } = operation {
+            return Ok(());
+        }
         self.append(END, number, 0, [b"", b""])
     }
 }
@@ -172,6 +186,7 @@ fn parse(bytes: &[u8]) -> Option<Entry> {
             bytes: second.to_vec(),
             durable: kind == DURABLE_WRITE,
         },
+        SET_LENGTH => Recorded::SetLength { path: path(first), length: offset },
         SYNC => Recorded::Sync(path(first)),
         SYNC_FOLDER => Recorded::SyncFolder(path(first)),
         RENAME => Recorded::Rename { from: path(first), to: path(second) },
@@ -195,6 +210,8 @@ mod tests {
             Operation::Write { path: a, offset: 512, bytes: b"xyz", durable: true },
             Operation::Write { path: a, offset: 0, bytes: b"", durable: false },
             Operation::Sync(a),
+            Operation::SetLength { path: a, length: 3 },
+            Operation::Read { path: a, offset: 0, length: 3 },
             Operation::Rename { from: a, to: b },
             Operation::SyncFolder(b),
             Operation::Remove(b),
@@ -205,8 +222,8 @@ mod tests {
         }
         recorder.note(b"hello").unwrap();
         let entries = read(&path).unwrap();
-        assert_eq!(entries.len(), 15);
-        assert_eq!(entries[14], Entry::Note(b"hello".to_vec()));
+        assert_eq!(entries.len(), 17);
+        assert_eq!(entries[16], Entry::Note(b"hello".to_vec()));
         let Entry::Begin { number, operation } = &entries[2] else { panic!("{:?}", entries[2]) };
         let expected =
             Recorded::Write { path: "a".into(), offset: 512, bytes: b"xyz".to_vec(), durable: true };
@@ -214,7 +231,7 @@ mod tests {
         // A death in the middle of the last entry.
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 14);
+        assert_eq!(read(&path).unwrap().len(), 16);
         fs::remove_file(&path).unwrap();
     }
 }
