@@ -327,6 +327,8 @@ fn main() {
                 theirs,
                 at_least,
             );
+            let (ours, theirs) = group.get();
+            println!("        commits per write, last round: {ours:.1} against {theirs:.1}");
         }
         println!("        most flights at once: {}", bench.wal.statistics().most_flights);
     }

@@ -15,6 +15,7 @@ use crate::world::{eventually, soon};
 pub const TESTS: &[Test] = tests![
     nothing_acknowledged_is_lost_by_random_kills: 200,
     others_go_on_after_a_death_at_every_stop_point: 120,
+    a_death_in_the_middle_of_an_insertion_needs_a_new_start: 120,
 ];
 
 /// Overlapping and gathering, by rings and by calls.
@@ -141,6 +142,38 @@ fn others_go_on_after_a_death_at_every_stop_point() -> Result<(), Skip> {
             }
             world.assert_nothing_is_left();
             book.check(&folder);
+        }
+    }
+    Ok(())
+}
+
+/// Who dies with a place in the log and nothing in it leaves a hole that nothing behind it can be durable over. That is a
+/// crash, which its slot tells; the next start's log goes over the hole.
+fn a_death_in_the_middle_of_an_insertion_needs_a_new_start() -> Result<(), Skip> {
+    if !cfg!(any(debug_assertions, feature = "stop-points")) {
+        return Err(Skip("this build has no stop points (--features stop-points)".into()));
+    }
+    let mut rng = Seed::current().rng();
+    for style in STYLES {
+        let folder = Folder::new("hole");
+        let (mut book, mut before) = (Book::default(), Before::default());
+        for _ in 0..3 {
+            let world = WalWorld::new(&folder.0, style, Files::new());
+            let me = world.join();
+            world.begin(me, before, &mut rng);
+            let mut crowd: Vec<_> = (0..4).map(|_| book.start(world, &mut rng)).collect();
+            world.ipc.stop_points().arm(StopPoint::WalReserved, Action::Kill, None, rng.below(60) as u32);
+            assert!(world.ipc.stop_points().wait_for_hit(StopPoint::WalReserved, soon(30)));
+            eventually(|| crowd.iter().any(|worker| world.is_dead(worker)));
+            let at = crowd.iter().position(|worker| world.is_dead(worker)).expect("somebody was killed");
+            let dead = crowd.swap_remove(at);
+            assert_ne!(world.bury(&dead).critical_sections, 0);
+            book.close(world, &dead);
+            for worker in &crowd {
+                world.kill(worker);
+                book.close(world, worker);
+            }
+            before = book.check(&folder);
         }
     }
     Ok(())
