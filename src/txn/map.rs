@@ -111,11 +111,6 @@ impl<'a, 's, S: MapStore> PagedMap<'a, 's, S> {
         Self { me, words, frames, store }
     }
 
-    /// The store.
-    pub fn store(&self) -> &S {
-        &self.store
-    }
-
     fn set_of(&self, page: MapPage) -> usize {
         // Neighbours in different sets, and narrow pages away from the wide ones that become them.
         let spread = match page {

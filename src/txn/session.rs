@@ -82,10 +82,20 @@ where
     }
 
     /// Begins a transaction.
-    pub fn begin(&mut self, isolation: Isolation) {
+    ///
+    /// # Errors
+    /// 0A000 for serializable: dependencies between transactions are not watched yet, and without that it would be
+    /// repeatable read under another name.
+    pub fn begin(&mut self, isolation: Isolation) -> Result<()> {
         debug_assert!(self.levels.is_empty(), "one transaction at a time");
+        if isolation == Isolation::Serializable {
+            return Err(Report::not_supported(
+                "transaction isolation level serializable is not supported yet",
+            ));
+        }
         self.isolation = isolation;
         self.levels.push(Level::default());
+        Ok(())
     }
 
     /// Begins a savepoint; its depth, for the locks taken within. The transaction itself has depth 1.

@@ -41,10 +41,10 @@ fn with_two(f: impl FnOnce(&World, &Transacting<'_>, &Transacting<'_>)) {
 fn commits_are_visible_to_snapshots_taken_behind_them_and_to_no_others() {
     with_two(|world, first, second| {
         let (mut writer, mut reader) = (session(world, first), session(world, second));
-        writer.begin(Isolation::ReadCommitted);
+        writer.begin(Isolation::ReadCommitted).unwrap();
         let xid = writer.xid().unwrap();
         assert_eq!(xid, Xid::FIRST);
-        reader.begin(Isolation::ReadCommitted);
+        reader.begin(Isolation::ReadCommitted).unwrap();
         let before = reader.statement_snapshot();
         assert_eq!(second.fate(xid), Ok(Fate::Running(OwnerIndex::new(0))));
         assert!(!second.shows(before, xid).unwrap());
@@ -68,10 +68,10 @@ fn isolation_levels_keep_or_renew_their_snapshots() {
     ] {
         with_two(|world, first, second| {
             let (mut writer, mut reader) = (session(world, first), session(world, second));
-            reader.begin(isolation);
+            reader.begin(isolation).unwrap();
             let one = reader.statement_snapshot();
             reader.drop_snapshot(one);
-            writer.begin(Isolation::ReadCommitted);
+            writer.begin(Isolation::ReadCommitted).unwrap();
             writer.xid().unwrap();
             writer.commit(synchronous()).unwrap();
             assert_eq!(world.words.horizon(&world.log) < world.log.durable(), is_kept);
@@ -93,13 +93,13 @@ fn a_commit_is_known_before_it_is_durable_and_told_after() {
     let first: &'static Transacting<'static> = Box::leak(Box::new(world.transactions(&procs[0])));
     let second: &'static Transacting<'static> = Box::leak(Box::new(world.transactions(&procs[1])));
     let mut writer = session(world, first);
-    writer.begin(Isolation::ReadCommitted);
+    writer.begin(Isolation::ReadCommitted).unwrap();
     let xid = writer.xid().unwrap();
     let passed = Rc::new(Cell::new(false));
     let seen = Rc::clone(&passed);
     world.log.during_flush(move || {
         let mut other = session(world, second);
-        other.begin(Isolation::ReadCommitted);
+        other.begin(Isolation::ReadCommitted).unwrap();
         let Ok(Fate::Committed(lsn)) = second.fate(xid) else { panic!("it is stamped") };
         let snapshot = other.statement_snapshot();
         assert!(!second.shows(snapshot, xid).unwrap(), "it is not durable");
@@ -125,11 +125,11 @@ fn a_commit_is_known_before_it_is_durable_and_told_after() {
 fn asynchronous_commits_are_visible_when_acknowledged() {
     with_two(|world, first, second| {
         let (mut writer, mut reader) = (session(world, first), session(world, second));
-        writer.begin(Isolation::ReadCommitted);
+        writer.begin(Isolation::ReadCommitted).unwrap();
         let xid = writer.xid().unwrap();
         let lsn = writer.commit(asynchronous()).unwrap().unwrap();
         assert!(world.log.durable() < lsn);
-        reader.begin(Isolation::ReadCommitted);
+        reader.begin(Isolation::ReadCommitted).unwrap();
         let snapshot = reader.statement_snapshot();
         assert!(second.shows(snapshot, xid).unwrap());
         assert_eq!(reader.durable_before_answer(), None, "it was told to its client as it is");
@@ -143,7 +143,7 @@ fn asynchronous_commits_are_visible_when_acknowledged() {
 fn parts_end_with_their_parents_or_alone() {
     with_two(|world, first, second| {
         let mut writer = session(world, first);
-        writer.begin(Isolation::ReadCommitted);
+        writer.begin(Isolation::ReadCommitted).unwrap();
         writer.savepoint();
         writer.savepoint();
         let inner = writer.xid().unwrap();
@@ -184,7 +184,7 @@ fn rolled_back_is_rolled_back_also_with_a_full_disk() {
     for is_full in [false, true] {
         with_two(|world, first, second| {
             let mut writer = session(world, first);
-            writer.begin(Isolation::ReadCommitted);
+            writer.begin(Isolation::ReadCommitted).unwrap();
             writer.savepoint();
             let part = writer.xid().unwrap();
             let top = writer.top_xid().unwrap();
@@ -239,7 +239,7 @@ fn the_map_keeps_every_fate_through_eviction_narrowing_and_cutting() {
         let mut expected = Vec::new();
         let mut run = |writer: &mut Session<'_, '_>, count: u64| {
             for i in 0..count {
-                writer.begin(Isolation::ReadCommitted);
+                writer.begin(Isolation::ReadCommitted).unwrap();
                 let xid = writer.xid().unwrap();
                 if i % 3 == 0 {
                     writer.abort(0).unwrap();
@@ -288,5 +288,13 @@ fn states_left_over_from_a_crash_are_rolled_back() {
         assert!(second.fate(next).unwrap().is_open());
         assert_eq!(second.fate(Xid::new(1 << 50).unwrap()), Ok(Fate::Aborted), "never given out");
         assert_eq!(second.fate(Xid::new(1).unwrap()), Ok(Fate::CommittedLongAgo));
+    });
+}
+
+#[test]
+fn serializable_is_refused_rather_than_pretended() {
+    with_two(|world, first, _| {
+        let report = session(world, first).begin(Isolation::Serializable).unwrap_err();
+        assert_eq!(report.sqlstate.code(), "0A000");
     });
 }
