@@ -256,7 +256,8 @@ mod tests {
             edges.iter().for_each(|(from, to)| graph[*from].push(edge(*to)));
             graph
         };
-        let cases: [(&[(usize, u32)], Option<&[u32]>); 7] = [
+        type Case<'a> = (&'a [(usize, u32)], Option<&'a [u32]>);
+        let cases: [Case<'_>; 7] = [
             (&[], None),
             (&[(0, 1), (1, 2)], None),
             (&[(0, 1), (1, 0)], Some(&[0, 1])),
