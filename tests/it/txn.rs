@@ -146,15 +146,14 @@ fn try_acquire(
 
 /// A worker that takes a lock, counts in number 0, and keeps the lock until its latch is set.
 fn holder(world: World, tag: LockTag, mode: LockMode) -> Worker {
-    let worker = world.fork(|me| {
+    world.fork(|me| {
         let mut session = session(world, me);
         acquire(&mut session, me, tag, mode, None).expect("nobody interrupts");
         world.number(0).fetch_add(1, Ordering::SeqCst);
         me.latch().reset();
         me.latch().wait(me, None, WaitEvent::LATCH).expect("no deadline");
         session.release_transaction(me);
-    });
-    worker
+    })
 }
 
 /// A worker that takes a lock, counts in number 0, and ends.
