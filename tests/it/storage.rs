@@ -2,6 +2,7 @@
 //! every page as it should be and every buffer usable.
 
 mod deaths;
+mod durability;
 mod random;
 
 use std::path::PathBuf;
@@ -18,7 +19,10 @@ use crate::harness::Test;
 use crate::world::{MAX_PROCESSES, Worker, World};
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 2] = [deaths::TESTS, random::TESTS];
+pub const TESTS: [&[Test]; 3] = [deaths::TESTS, random::TESTS, durability::TESTS];
+
+/// Blocks of a segment, so that the relation has several.
+pub const SEGMENT_BLOCKS: u32 = 32;
 
 /// The relation that everything is about.
 pub const FORK: RelFork =
@@ -51,11 +55,16 @@ impl Pool {
 
     /// A session of a process; `me` lives as long.
     pub fn session<'s>(self, me: &'s Proc<'s>) -> StorageSession<'s> {
+        self.session_with(me, Files::new())
+    }
+
+    /// The same with files that somebody watches.
+    pub fn session_with<'s>(self, me: &'s Proc<'s>, files: Files) -> StorageSession<'s> {
         let settings = FileSettings {
             data_directory: self.folder.clone(),
-            files: Files::new(),
+            files,
             max_open: 4,
-            segment_blocks: 32,
+            segment_blocks: SEGMENT_BLOCKS,
         };
         StorageSession::new(self.pool, me, Box::new(NoLog), settings)
     }
@@ -70,6 +79,11 @@ impl Pool {
             page.page_mut().init(0);
             page.page_mut().insert(&vec![0; 8 * words], None).expect("it is empty");
         }
+    }
+
+    /// The data directory.
+    pub fn folder(self) -> &'static PathBuf {
+        self.folder
     }
 
     /// Cleans up after a dead worker, and frees its slot.

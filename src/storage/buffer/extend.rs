@@ -61,12 +61,20 @@ impl<'s> StorageSession<'s> {
         let tags = new_tags(fork, first, claimed.len() as u32)?;
         let mut pins = Vec::with_capacity(tags.len());
         for (claimed, tag) in claimed.into_iter().zip(&tags) {
-            let (pin, is_begun) = self.put_in(claimed, *tag, options.insert())?;
-            if !is_begun && let Err(report) = self.take_over(&pin) {
-                self.give_up(pins);
-                return Err(report);
+            let put = self.put_in(claimed, *tag, options.insert());
+            let begun = put.and_then(|(pin, is_begun)| {
+                if !is_begun {
+                    self.take_over(&pin)?;
+                }
+                Ok(pin)
+            });
+            match begun {
+                Ok(pin) => pins.push(pin),
+                Err(report) => {
+                    self.give_up(pins);
+                    return Err(report);
+                }
             }
-            pins.push(pin);
         }
         if let Err(report) = self.files().extend(tags[0], tags.len() as u32) {
             self.give_up(pins);

@@ -129,17 +129,24 @@ fn finish_pin<'s>(me: &Proc<'_>, registration: Registration<'s, 's>, is_taken: b
     Some(Pinned { registration })
 }
 
-/// Gives the pin back. `true`: one pin is left and somebody waits for that, whom the caller wakes.
+/// Gives the pin back, and gives up I/O that was begun and not ended: an error or a panic came between. `true`: somebody
+/// waits for that, or for one pin to be left, whom the caller wakes.
 #[inline]
 #[must_use]
 pub(super) fn unpin(me: &Proc<'_>, descriptor: &BufferDescriptor, pinned: Pinned<'_>) -> bool {
     pinned.registration.releasing();
     let change = |state: u64| {
-        let next = state - ONE_PIN;
-        let is_last_but_one = pins(next) <= 1 && state & PIN_WAITED != 0;
-        Some(if is_last_but_one { next & !PIN_WAITED } else { next })
+        let mut next = state - ONE_PIN;
+        if pins(next) <= 1 {
+            next &= !PIN_WAITED;
+        }
+        if does_io(me, state) {
+            next &= !(IO_OWNER | IO_WRITES | IO_WAITED);
+        }
+        Some(next)
     };
-    let wakes = update(descriptor, change).is_ok_and(|(before, after)| (before ^ after) & PIN_WAITED != 0);
+    let waited = PIN_WAITED | IO_WAITED;
+    let wakes = update(descriptor, change).is_ok_and(|(before, after)| (before ^ after) & waited != 0);
     me.stop_point(StopPoint::BufferUnpinned);
     wakes
 }

@@ -126,3 +126,18 @@ fn a_blocked_buffer_is_not_pinned_but_unpinned() {
     assert!(!unpin(me, descriptor, pinned));
     assert!(pin_unused(me, descriptor, 5).unwrap().is_none());
 }
+
+/// A session that panicked with a reading begun gave its pins back on the way out, and the page was waited for in vain.
+#[test]
+fn who_unpins_gives_up_io() {
+    let pool = TestPool::new(16);
+    let descriptor = pool.descriptor();
+    let (me, other) = (pool.process(), pool.process());
+    descriptor.state.store(TAG_VALID, Release);
+    let (pinned, others) = (pin_tagged(me, descriptor, Use::No), pin_tagged(other, descriptor, Use::No));
+    assert_eq!(begin_read(me, descriptor), Io::Begun);
+    descriptor.state.fetch_or(IO_WAITED, AcqRel);
+    assert!(!unpin(other, descriptor, others.unwrap().unwrap()), "it was not its own");
+    assert!(unpin(me, descriptor, pinned.unwrap().unwrap()), "somebody waits");
+    assert_eq!(state_of(descriptor), TAG_VALID);
+}
