@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod locks;
 pub mod primitives;
 pub mod process_slot;
+pub mod serializable;
 pub mod stop_points;
 pub mod transactions;
 pub mod wait_stats;
@@ -33,6 +34,7 @@ pub use primitives::{
 };
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
+pub use serializable::{SerialRead, SerialShared, SerialTransaction};
 pub use stop_points::StopPointWord;
 pub use transactions::{MapFrame, MapSet, TransactionShared, TransactionSlot};
 pub use wait_stats::WaitEventStats;
@@ -62,4 +64,7 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     TransactionSlot::LAYOUT,
     MapSet::LAYOUT,
     MapFrame::LAYOUT,
+    SerialShared::LAYOUT,
+    SerialTransaction::LAYOUT,
+    SerialRead::LAYOUT,
 ];

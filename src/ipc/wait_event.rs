@@ -54,6 +54,7 @@ wait_events! {
     30 LOCK_ADVISORY "Lock" "advisory" "An advisory lock.";
     31 LOCK_MANAGER "LWLock" "LockManager" "A partition of the lock table.";
     32 TRANSACTION_MAP "LWLock" "XactSLRU" "Pages of the transaction map.";
+    33 SERIALIZABLE "LWLock" "SerializableXactHash" "The tables of serializable transactions.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);
