@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod locks;
 pub mod primitives;
 pub mod process_slot;
+pub mod serializable;
 pub mod stop_points;
 pub mod storage;
 pub mod transactions;
@@ -36,6 +37,7 @@ pub use primitives::{
 };
 pub use process_slot::{Phase, ProcessSlot};
 pub use reflect::{SharedStruct, StructLayout};
+pub use serializable::{SerialRead, SerialShared, SerialTransaction};
 pub use stop_points::StopPointWord;
 pub use storage::{BufferBucket, BufferDescriptor, PaddedLock, StorageCounts, StorageShared, SyncEntry};
 pub use transactions::{MapFrame, MapSet, TransactionShared, TransactionSlot};
@@ -80,4 +82,7 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     StorageShared::LAYOUT,
     SyncEntry::LAYOUT,
     StorageCounts::LAYOUT,
+    SerialShared::LAYOUT,
+    SerialTransaction::LAYOUT,
+    SerialRead::LAYOUT,
 ];

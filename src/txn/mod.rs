@@ -21,6 +21,8 @@ pub mod record;
 #[cfg(not(model))]
 pub mod regions;
 #[cfg(not(model))]
+pub mod serializable;
+#[cfg(not(model))]
 pub mod session;
 pub mod wait;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::log::{CommitLog, RecordKind};
 use super::lsn::Lsn;
 use super::record::EndRecord;
+use super::serializable::{Granularity, SerialTables, Serializable};
 use super::snapshot::Snapshot;
 use super::table::{StateMap, Transactions};
 use super::xid::{State, Xid};
@@ -45,7 +46,10 @@ struct Level {
 pub struct TransactionSession<'t, 'a, 's, M, L> {
     transactions: &'t Transactions<'a, 's, M>,
     log: L,
+    serial: (SerialTables<'s>, Granularity),
+    serializable: Option<Serializable<'s>>,
     isolation: Isolation,
+    is_read_only: bool,
     levels: Vec<Level>,
     /// Snapshots in use, and by how many.
     snapshots: BTreeMap<Snapshot, u32>,
@@ -63,11 +67,18 @@ where
     L: CommitLog,
 {
     /// A session without a transaction.
-    pub fn new(transactions: &'t Transactions<'a, 's, M>, log: L) -> Self {
+    pub fn new(
+        transactions: &'t Transactions<'a, 's, M>,
+        log: L,
+        serial: (SerialTables<'s>, Granularity),
+    ) -> Self {
         Self {
             transactions,
             log,
+            serial,
+            serializable: None,
             isolation: Isolation::default(),
+            is_read_only: false,
             levels: Vec::new(),
             snapshots: BTreeMap::new(),
             of_transaction: None,
@@ -81,21 +92,19 @@ where
         &mut self.log
     }
 
-    /// Begins a transaction.
-    ///
-    /// # Errors
-    /// 0A000 for serializable: dependencies between transactions are not watched yet, and without that it would be
-    /// repeatable read under another name.
-    pub fn begin(&mut self, isolation: Isolation) -> Result<()> {
+    /// Begins a transaction. `is_read_only`: it was declared to write nothing, which frees a serializable one of many
+    /// dangers.
+    pub fn begin(&mut self, isolation: Isolation, is_read_only: bool) {
         debug_assert!(self.levels.is_empty(), "one transaction at a time");
-        if isolation == Isolation::Serializable {
-            return Err(Report::not_supported(
-                "transaction isolation level serializable is not supported yet",
-            ));
-        }
         self.isolation = isolation;
+        self.is_read_only = is_read_only;
         self.levels.push(Level::default());
-        Ok(())
+    }
+
+    /// What a serializable transaction tells of its reads and writes to; `None` at the other levels, and before its first
+    /// snapshot.
+    pub fn serializable(&mut self) -> Option<&mut Serializable<'s>> {
+        self.serializable.as_mut()
     }
 
     /// Begins a savepoint; its depth, for the locks taken within. The transaction itself has depth 1.
@@ -116,6 +125,7 @@ where
 
     /// The id for what is written now, given out if need be, with those of the levels around it.
     pub fn xid(&mut self) -> Result<Xid> {
+        let had_none = self.top_xid().is_none();
         let mut above = None;
         for level in &mut self.levels {
             if level.xid.is_none() {
@@ -125,6 +135,9 @@ where
                 });
             }
             above = level.xid;
+        }
+        if let (true, Some(xid), Some(serializable)) = (had_none, self.top_xid(), &self.serializable) {
+            serializable.set_xid(self.transactions.me, xid);
         }
         Ok(above.expect("a transaction has begun"))
     }
@@ -154,16 +167,30 @@ where
     }
 
     /// The snapshot for a statement; [`Self::drop_snapshot`] ends its use.
-    pub fn statement_snapshot(&mut self) -> Snapshot {
+    ///
+    /// # Errors
+    /// 53200 if there are too many serializable transactions.
+    pub fn statement_snapshot(&mut self) -> Result<Snapshot> {
         if let Some(snapshot) = self.of_transaction {
-            return self.use_snapshot(snapshot);
+            return Ok(self.use_snapshot(snapshot));
         }
         let oldest = self.snapshots.keys().next().copied();
-        let snapshot = self.transactions.take_snapshot(&self.log, self.met, oldest);
+        let take = || self.transactions.take_snapshot(&self.log, self.met, oldest);
+        let snapshot = if self.isolation == Isolation::Serializable {
+            let ((tables, granularity), me) = (self.serial, self.transactions.me);
+            let (serializable, snapshot) =
+                tables.begin(me, self.transactions.owner(), self.is_read_only, granularity, take)?;
+            // Its id may be older than its snapshot, if a lock was taken or a savepoint written first.
+            self.top_xid().into_iter().for_each(|xid| serializable.set_xid(me, xid));
+            self.serializable = Some(serializable);
+            snapshot
+        } else {
+            take()
+        };
         if self.isolation > Isolation::ReadCommitted {
             self.of_transaction = Some(self.use_snapshot(snapshot));
         }
-        self.use_snapshot(snapshot)
+        Ok(self.use_snapshot(snapshot))
     }
 
     /// One more use of a snapshot, by a cursor for instance.
@@ -216,8 +243,13 @@ where
         while self.levels.len() > 1 {
             self.release_savepoint();
         }
+        if let Some(serializable) = &self.serializable {
+            serializable.decide(self.transactions.me)?;
+        }
         let Some(xid) = self.top_xid() else {
             self.make_answerable()?;
+            let snapshot = self.of_transaction.map_or(Lsn::INVALID, Snapshot::lsn);
+            self.end_serializable(Some(snapshot));
             self.finish();
             return Ok(None);
         };
@@ -231,6 +263,7 @@ where
                 return Err(report);
             }
         };
+        self.end_serializable(Some(lsn));
         self.transactions.announce_end();
         // If a page of theirs cannot be read: they are found through their parent, as before.
         let _ = self.transactions.stamp_children(&record.children, State::Committed(lsn), lsn);
@@ -268,8 +301,19 @@ where
             self.transactions.announce_end();
             self.transactions.forget();
         }
+        self.end_serializable(None);
         self.finish();
         Ok(())
+    }
+
+    /// The serializable transaction, if it was one, committed by a record that ends there, or rolled back.
+    fn end_serializable(&mut self, commit: Option<Lsn>) {
+        let (ended, me) = (self.serializable.take(), self.transactions.me);
+        match (ended, commit) {
+            (Some(serializable), Some(lsn)) => serializable.committed(me, lsn),
+            (Some(serializable), None) => serializable.aborted(me),
+            (None, _) => {}
+        }
     }
 
     /// The transaction is over; what its answer depends on stays to be made durable.

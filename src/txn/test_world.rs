@@ -13,6 +13,7 @@ use super::log::{CommitLog, RecordKind};
 use super::lsn::Lsn;
 use super::map::{MapFrames, MapPage, MapStore, PagedMap, Words};
 use super::regions::TransactionsSize;
+use super::serializable::SerialTables;
 use super::snapshot::Durable;
 use super::table::{TransactionWords, Transactions};
 use super::xid::Xid;
@@ -32,6 +33,7 @@ pub struct World {
     pub ipc: &'static Ipc<'static>,
     pub locks: Locks<'static>,
     pub words: TransactionWords<'static>,
+    pub serial: SerialTables<'static>,
     pub log: MemoryLog,
     pub store: MemoryStore,
     frames: MapFrames<'static>,
@@ -40,6 +42,9 @@ pub struct World {
 
 /// Transactions over memory.
 pub type Transacting<'a> = Transactions<'a, 'static, PagedMap<'a, 'static, MemoryStore>>;
+
+/// Reads of serializable transactions for which there is room, per owner.
+pub const READS_PER_OWNER: usize = 16;
 
 /// Frames of the map: two sets.
 const MAP_PAGES: usize = 8;
@@ -153,6 +158,7 @@ impl World {
         specs.extend(Locks::region_specs(size));
         let size = TransactionsSize { owners: PROCESSES + PREPARED, map_pages: MAP_PAGES };
         specs.extend(TransactionWords::region_specs(size));
+        specs.extend(SerialTables::region_specs(PROCESSES + PREPARED, READS_PER_OWNER));
         let plan = Plan::new(&specs).expect("the regions fit");
         let segment = Segment::create(&plan, HugePages::Off, None).unwrap_or_else(|e| panic!("{e}"));
         let segment: &'static Segment = Box::leak(Box::new(segment));
@@ -167,7 +173,8 @@ impl World {
         words.start_at(Xid::FIRST);
         let log = MemoryLog::default();
         let store = MemoryStore { pages: Rc::default(), log: log.clone() };
-        Self { ipc, locks, words, log, store, frames, ids }
+        let serial = SerialTables::open(segment).unwrap_or_else(|e| panic!("{e}"));
+        Self { ipc, locks, words, serial, log, store, frames, ids }
     }
 
     /// Process `index`.

@@ -8,6 +8,7 @@ use super::locks::OwnerIndex;
 use super::log::{CommitLog, RecordKind};
 use super::map::{NARROW_IDS, WIDE_IDS};
 use super::record::EndRecord;
+use super::serializable::{Granularity, ReadTag};
 use super::session::{CommitOptions, Isolation, TransactionSession};
 use super::snapshot::Durable;
 use super::test_world::{MemoryLog, MemoryStore, Transacting, World};
@@ -19,7 +20,8 @@ type Session<'t, 'a> =
     TransactionSession<'t, 'a, 'static, map::PagedMap<'a, 'static, MemoryStore>, MemoryLog>;
 
 fn session<'t, 'a>(world: &World, transactions: &'t Transacting<'a>) -> Session<'t, 'a> {
-    TransactionSession::new(transactions, world.log.clone())
+    let granularity = Granularity { tuples_per_page: 2, reads_per_relation: 32 };
+    TransactionSession::new(transactions, world.log.clone(), (world.serial, granularity))
 }
 
 fn synchronous() -> CommitOptions {
@@ -41,17 +43,17 @@ fn with_two(f: impl FnOnce(&World, &Transacting<'_>, &Transacting<'_>)) {
 fn commits_are_visible_to_snapshots_taken_behind_them_and_to_no_others() {
     with_two(|world, first, second| {
         let (mut writer, mut reader) = (session(world, first), session(world, second));
-        writer.begin(Isolation::ReadCommitted).unwrap();
+        writer.begin(Isolation::ReadCommitted, false);
         let xid = writer.xid().unwrap();
         assert_eq!(xid, Xid::FIRST);
-        reader.begin(Isolation::ReadCommitted).unwrap();
-        let before = reader.statement_snapshot();
+        reader.begin(Isolation::ReadCommitted, false);
+        let before = reader.statement_snapshot().unwrap();
         assert_eq!(second.fate(xid), Ok(Fate::Running(OwnerIndex::new(0))));
         assert!(!second.shows(before, xid).unwrap());
         let lsn = writer.commit(synchronous()).unwrap().expect("it had an id");
         assert_eq!(second.fate(xid), Ok(Fate::Committed(lsn)));
         assert!(!second.shows(before, xid).unwrap(), "it committed behind the snapshot");
-        let after = reader.statement_snapshot();
+        let after = reader.statement_snapshot().unwrap();
         assert!(second.shows(after, xid).unwrap());
         assert!(world.words.horizon(&world.log) <= before.lsn(), "the old snapshot is in use");
         reader.drop_snapshot(before);
@@ -68,14 +70,14 @@ fn isolation_levels_keep_or_renew_their_snapshots() {
     ] {
         with_two(|world, first, second| {
             let (mut writer, mut reader) = (session(world, first), session(world, second));
-            reader.begin(isolation).unwrap();
-            let one = reader.statement_snapshot();
+            reader.begin(isolation, false);
+            let one = reader.statement_snapshot().unwrap();
             reader.drop_snapshot(one);
-            writer.begin(Isolation::ReadCommitted).unwrap();
+            writer.begin(Isolation::ReadCommitted, false);
             writer.xid().unwrap();
             writer.commit(synchronous()).unwrap();
             assert_eq!(world.words.horizon(&world.log) < world.log.durable(), is_kept);
-            let two = reader.statement_snapshot();
+            let two = reader.statement_snapshot().unwrap();
             assert_eq!(one == two, is_kept, "{isolation:?}");
             reader.drop_snapshot(two);
             reader.commit(synchronous()).unwrap();
@@ -93,20 +95,20 @@ fn a_commit_is_known_before_it_is_durable_and_told_after() {
     let first: &'static Transacting<'static> = Box::leak(Box::new(world.transactions(&procs[0])));
     let second: &'static Transacting<'static> = Box::leak(Box::new(world.transactions(&procs[1])));
     let mut writer = session(world, first);
-    writer.begin(Isolation::ReadCommitted).unwrap();
+    writer.begin(Isolation::ReadCommitted, false);
     let xid = writer.xid().unwrap();
     let passed = Rc::new(Cell::new(false));
     let seen = Rc::clone(&passed);
     world.log.during_flush(move || {
         let mut other = session(world, second);
-        other.begin(Isolation::ReadCommitted).unwrap();
+        other.begin(Isolation::ReadCommitted, false);
         let Ok(Fate::Committed(lsn)) = second.fate(xid) else { panic!("it is stamped") };
-        let snapshot = other.statement_snapshot();
+        let snapshot = other.statement_snapshot().unwrap();
         assert!(!second.shows(snapshot, xid).unwrap(), "it is not durable");
         assert_eq!(other.durable_before_answer(), None);
         other.meet(lsn);
         assert_eq!(other.durable_before_answer(), Some(lsn));
-        let younger = other.statement_snapshot();
+        let younger = other.statement_snapshot().unwrap();
         assert!(second.shows(younger, xid).unwrap(), "who has met it sees it");
         assert!(world.words.horizon(&world.log) <= snapshot.lsn());
         other.make_answerable().unwrap();
@@ -125,12 +127,12 @@ fn a_commit_is_known_before_it_is_durable_and_told_after() {
 fn asynchronous_commits_are_visible_when_acknowledged() {
     with_two(|world, first, second| {
         let (mut writer, mut reader) = (session(world, first), session(world, second));
-        writer.begin(Isolation::ReadCommitted).unwrap();
+        writer.begin(Isolation::ReadCommitted, false);
         let xid = writer.xid().unwrap();
         let lsn = writer.commit(asynchronous()).unwrap().unwrap();
         assert!(world.log.durable() < lsn);
-        reader.begin(Isolation::ReadCommitted).unwrap();
-        let snapshot = reader.statement_snapshot();
+        reader.begin(Isolation::ReadCommitted, false);
+        let snapshot = reader.statement_snapshot().unwrap();
         assert!(second.shows(snapshot, xid).unwrap());
         assert_eq!(reader.durable_before_answer(), None, "it was told to its client as it is");
         // As a synchronous commit below it that is still being flushed would.
@@ -143,7 +145,7 @@ fn asynchronous_commits_are_visible_when_acknowledged() {
 fn parts_end_with_their_parents_or_alone() {
     with_two(|world, first, second| {
         let mut writer = session(world, first);
-        writer.begin(Isolation::ReadCommitted).unwrap();
+        writer.begin(Isolation::ReadCommitted, false);
         writer.savepoint();
         writer.savepoint();
         let inner = writer.xid().unwrap();
@@ -184,7 +186,7 @@ fn rolled_back_is_rolled_back_also_with_a_full_disk() {
     for is_full in [false, true] {
         with_two(|world, first, second| {
             let mut writer = session(world, first);
-            writer.begin(Isolation::ReadCommitted).unwrap();
+            writer.begin(Isolation::ReadCommitted, false);
             writer.savepoint();
             let part = writer.xid().unwrap();
             let top = writer.top_xid().unwrap();
@@ -239,7 +241,7 @@ fn the_map_keeps_every_fate_through_eviction_narrowing_and_cutting() {
         let mut expected = Vec::new();
         let mut run = |writer: &mut Session<'_, '_>, count: u64| {
             for i in 0..count {
-                writer.begin(Isolation::ReadCommitted).unwrap();
+                writer.begin(Isolation::ReadCommitted, false);
                 let xid = writer.xid().unwrap();
                 if i % 3 == 0 {
                     writer.abort(0).unwrap();
@@ -291,10 +293,37 @@ fn states_left_over_from_a_crash_are_rolled_back() {
     });
 }
 
+/// Write skew, through sessions: each reads what the other writes. The one that commits first does, and the other is
+/// told why it does not, and rolls back.
 #[test]
-fn serializable_is_refused_rather_than_pretended() {
-    with_two(|world, first, _| {
-        let report = session(world, first).begin(Isolation::Serializable).unwrap_err();
-        assert_eq!(report.sqlstate.code(), "0A000");
-    });
+fn serializable_sessions_watch_dependencies() {
+    for (isolation, is_watched) in [(Isolation::RepeatableRead, false), (Isolation::Serializable, true)] {
+        with_two(|world, first, second| {
+            let mut sessions = [session(world, first), session(world, second)];
+            let rows = [1, 2].map(|offset| ReadTag::of_tuple(5, 1000, 0, offset));
+            for (i, (session, transactions)) in sessions.iter_mut().zip([first, second]).enumerate() {
+                session.begin(isolation, false);
+                session.statement_snapshot().unwrap();
+                session.xid().unwrap();
+                if let Some(serializable) = session.serializable() {
+                    serializable.read(transactions.me, rows[i]).unwrap();
+                }
+            }
+            for (i, (session, transactions)) in sessions.iter_mut().zip([first, second]).enumerate() {
+                if let Some(serializable) = session.serializable() {
+                    serializable.write(transactions.me, rows[1 - i]).unwrap();
+                }
+            }
+            let [one, two] = &mut sessions;
+            one.commit(synchronous()).unwrap();
+            match two.commit(synchronous()) {
+                Ok(_) => assert!(!is_watched),
+                Err(report) => {
+                    assert!(is_watched && report.sqlstate.code() == "40001", "{report}");
+                    two.abort(0).unwrap();
+                }
+            }
+            assert_eq!(world.words.horizon(&world.log), world.log.durable());
+        });
+    }
 }
