@@ -19,6 +19,8 @@ mod pid_file;
 mod program;
 mod server;
 mod top;
+mod user;
+mod waldump;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -95,6 +97,7 @@ fn tuskd(argv0: &str, words: &[String]) -> ExitCode {
         }
         "top" => (tagged("tuskd top"), top::main(rest, kind_name)),
         "doctor" => (tagged("tuskd doctor"), doctor::main(rest)),
+        "waldump" => (tagged("tuskd waldump"), waldump::main(rest, &[crate::wal::dump::OWN])),
         "install-links" => (tagged("tuskd install-links"), links::main(rest)),
         "demo" => (tagged("tuskd"), demo()),
         "--help" | "-?" | "-h" | "help" => {

@@ -43,6 +43,8 @@ pub mod auth;
 
 // The write-ahead log: insertion, flushing, segments, reading.
 pub mod wal;
+// Transactions: heavyweight locks, ids and their states, snapshots, serializability, two-phase commit.
+pub mod txn;
 
 // Pages: relations' files and the buffer pool.
 pub mod storage;

@@ -10,8 +10,10 @@
 pub mod children;
 pub mod listen;
 pub mod lock_files;
+pub mod options_file;
 pub mod state;
 
+mod background_workers;
 mod launch;
 mod log_pipe;
 mod server_loop;

@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod activity;
+pub mod autovacuum;
+pub mod background_worker;
 pub mod cancel_keys;
 pub mod connections;
 pub mod context;
@@ -9,16 +11,17 @@ pub mod kinds;
 pub mod logger;
 pub mod server;
 pub mod settings;
+pub mod spare_count;
 pub mod title;
+pub mod workers;
 
 mod archiver;
-mod autovacuum;
 mod backend;
-mod background_worker;
 mod background_writer;
 mod checkpointer;
 mod connection;
 mod metrics;
+mod shared_text;
 mod spare;
 mod startup;
 mod statistics;

@@ -13,13 +13,19 @@ pub struct Database {
     pub is_template: bool,
     /// Whether sessions may be in it.
     pub allows_connections: bool,
+    /// Sessions at once; -1: any number.
+    pub connection_limit: i32,
 }
+
+/// A database that sessions may be in, any number of them.
+const ORDINARY: Database =
+    Database { oid: 0, name: "", is_template: false, allows_connections: true, connection_limit: -1 };
 
 /// All of them.
 pub const DATABASES: [Database; 3] = [
-    Database { oid: 1, name: "template1", is_template: true, allows_connections: true },
-    Database { oid: 4, name: "template0", is_template: true, allows_connections: false },
-    Database { oid: 5, name: "postgres", is_template: false, allows_connections: true },
+    Database { oid: 1, name: "template1", is_template: true, ..ORDINARY },
+    Database { oid: 4, name: "template0", is_template: true, allows_connections: false, ..ORDINARY },
+    Database { oid: 5, name: "postgres", ..ORDINARY },
 ];
 
 /// The database of a name, if a session may be in it.
@@ -39,9 +45,38 @@ pub fn connect(name: &str) -> Result<&'static Database> {
     Ok(database)
 }
 
+/// Refuses one session more than the database may have. `sessions` counts those it has, this one included; superusers
+/// have no limit.
+pub fn check_connection_limit(database: &Database, superuser: bool, sessions: u32) -> Result<()> {
+    match u32::try_from(database.connection_limit) {
+        Ok(limit) if !superuser && sessions > limit => Err(Report::fatal(
+            SqlState::TOO_MANY_CONNECTIONS,
+            format!("too many connections for database \"{}\"", database.name),
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_count_the_new_session() {
+        for (limit, superuser, sessions, is_let_in) in [
+            (-1, false, 9, true),
+            (0, false, 1, false),
+            (2, false, 2, true),
+            (2, false, 3, false),
+            (0, true, 1, true),
+        ] {
+            let database = Database { name: "d", connection_limit: limit, ..ORDINARY };
+            let checked = check_connection_limit(&database, superuser, sessions);
+            let message = checked.map_err(|report| report.message);
+            let refused = Err("too many connections for database \"d\"".to_owned());
+            assert_eq!(message, if is_let_in { Ok(()) } else { refused }, "{limit} {superuser} {sessions}");
+        }
+    }
 
     #[test]
     fn databases_are_found_or_refused() {

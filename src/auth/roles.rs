@@ -3,6 +3,7 @@
 //! Readers read the whole file; it is only ever replaced as a whole. Whoever changes it must see to it that nobody else
 //! does so between its reading and its writing.
 
+mod cache;
 mod change;
 mod format;
 
@@ -16,6 +17,7 @@ use super::password::{self, PasswordSettings};
 use super::random;
 use super::scram::Key;
 
+pub use cache::RolesCache;
 pub use change::RoleOptions;
 
 /// Where it lies in the data directory.
@@ -189,12 +191,27 @@ impl RolesFile {
         self.memberships.iter().copied()
     }
 
+    /// Whether `member` has the rights of `group` without asking: as a superuser, or by memberships that it inherits.
+    pub fn has_privileges_of(&self, member: &Role, group: &str) -> bool {
+        let Some(group) = self.by_name(group) else { return false };
+        let inherits = |oid: u32| self.by_oid(oid).is_some_and(|role| role.inherit);
+        member.superuser || self.reaches(member.oid, group.oid, inherits)
+    }
+
     fn is_member_by_oid(&self, member: u32, group: u32) -> bool {
+        self.reaches(member, group, |_| true)
+    }
+
+    /// Whether memberships lead from one role to another by way of roles that `passes_on` lets through.
+    fn reaches(&self, member: u32, group: u32, passes_on: impl Fn(u32) -> bool) -> bool {
         let mut known = BTreeSet::from([member]);
         let mut waiting = vec![member];
         while let Some(role) = waiting.pop() {
             if role == group {
                 return true;
+            }
+            if !passes_on(role) {
+                continue;
             }
             let groups = self.memberships.iter().filter(|(_, member)| *member == role);
             waiting.extend(groups.map(|(group, _)| *group).filter(|group| known.insert(*group)));

@@ -1,7 +1,7 @@
 //! How values are shown: `SHOW`, `current_setting`, `SHOW ALL`.
 
 use super::assign::unrecognized;
-use super::definition::Flags;
+use super::definition::{Flags, Key};
 use super::state::Settings;
 use super::value::Value;
 use crate::report::{Report, ReportExt, Result, SqlState};
@@ -20,6 +20,11 @@ pub(super) fn disabled_if_empty(value: &Value) -> String {
         Value::Text(text) if text.is_empty() => "(disabled)".to_owned(),
         other => other.plain(),
     }
+}
+
+/// The kernel's value is asked for where there is a TCP connection; see [`Settings::show_instead`].
+pub(super) fn zero_without_tcp(_: &Value) -> String {
+    "0".to_owned()
 }
 
 /// A seed that was drawn is gone.
@@ -70,7 +75,18 @@ impl Settings {
         places
     }
 
+    /// Shows this in the place of a setting's value, or (`None`) the value again: for what the kernel decides.
+    pub fn show_instead<T: ?Sized>(&mut self, key: Key<T>, shown: Option<String>) {
+        match shown {
+            Some(shown) => self.shown.insert(key.index(), shown),
+            None => self.shown.remove(&key.index()),
+        };
+    }
+
     pub(super) fn shown(&self, at: usize) -> String {
+        if let Some(shown) = self.shown.get(&at) {
+            return shown.clone();
+        }
         let (value, definition) = (&self.slots[at].now.value, self.definition_at(at));
         match definition.show {
             Some(show) => show(value),
@@ -80,6 +96,9 @@ impl Settings {
 
     /// The value as `pg_settings.setting` has it, in the setting's own unit.
     pub(super) fn shown_plain(&self, at: usize) -> String {
+        if let Some(shown) = self.shown.get(&at) {
+            return shown.clone();
+        }
         let (value, definition) = (&self.slots[at].now.value, self.definition_at(at));
         definition.show.map_or_else(|| value.plain(), |show| show(value))
     }

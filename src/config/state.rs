@@ -104,6 +104,8 @@ pub struct Settings {
     pub(super) saved: BTreeMap<usize, Vec<Saved>>,
     /// Defaults that were computed or were in the environment, to be put back when the files no longer say otherwise.
     pub(super) computed: BTreeMap<usize, Sourced>,
+    /// What is shown in the place of a value, by place in the table.
+    pub(super) shown: BTreeMap<usize, String>,
     /// What the client was told last, by place in the table.
     pub(super) reported: BTreeMap<usize, String>,
     /// Whether a setting that clients are told of may have changed since.
@@ -121,6 +123,7 @@ impl Default for Settings {
             level: 0,
             saved: BTreeMap::new(),
             computed: BTreeMap::new(),
+            shown: BTreeMap::new(),
             reported: BTreeMap::new(),
             report_due: true,
             generation: 0,

@@ -16,10 +16,10 @@ use super::help;
 use super::instance::{self, Found};
 use super::pid_file::{self, PidFile};
 use super::program::{Failure, Outcome, Program, Style, say};
-use super::server::options_file;
 use crate::os::pidfd::PidFd;
 use crate::os::process::Pid;
 use crate::os::signal::Signal;
+use crate::postmaster::options_file;
 
 pub use arguments::{CtlOptions, Spelling};
 use arguments::{Operation, Request};

@@ -23,9 +23,9 @@ pub fn tuskd() -> String {
 
 Usage:
   tuskd run        [-D DIR] [-p PORT] [-k SOCKETDIR] [-c NAME=VALUE]... [--user NAME]
-  tuskd init       [-D DIR] [-U OWNER] [-A METHOD] ...
+  tuskd init       [-D DIR] [-U OWNER] [-A METHOD] [--user NAME] ...
   tuskd start      [-D DIR] [-l FILE] [-W] [-t SECS] [-s] [-o OPTIONS] [-p PORT] [-k SOCKETDIR]
-                   [-c NAME=VALUE]... [--end-orphans]
+                   [-c NAME=VALUE]... [--end-orphans] [--user NAME]
   tuskd stop       [-D DIR] [-m smart|fast|immediate] [-W] [-t SECS] [-s]
   tuskd restart    as stop and start
   tuskd reload     [-D DIR] [-s]
@@ -36,15 +36,18 @@ Usage:
   tuskd isready    [-h HOST] [-p PORT] [-d DBNAME] [-U USER] [-t SECS] [-q]
   tuskd top        [-D DIR] [-d SECONDS] [-n COUNT]
   tuskd doctor     [-D DIR] [--json]
+  tuskd waldump    [-D DIR] [-s LSN] [-e LSN] [-n COUNT] [-r RMGR] [-x XID] [-t TIMELINE] [--json] [SEGMENTFILE]
   tuskd install-links DIR
   tuskd demo
 
+As root, --user NAME gives up root's rights for NAME's before anything is made or started.
 Without -D the data directory is $PGDATA, or tuskd-data in the current directory.
   run            runs a server in the foreground; an absent or empty data directory is made first
   init           makes a data directory (\"tuskd init --help\" lists its options)
   start          runs a server in the background and waits until it is ready
   top            shows the server's processes, what they wait for, and for how long
   doctor         looks for what makes this machine slow or dangerous for a server, and says what mends it
+  waldump        shows the records of the write-ahead log, a line each
   install-links  makes links to this program in DIR: postgres, postmaster, pg_ctl, initdb, pg_isready.
                  Called by one of these names it takes that program's options.
 "

@@ -110,6 +110,9 @@ fn init(program: &Program, request: arguments::InitRequest) -> Outcome {
     if md5_asked {
         program.warn("method \"md5\" is written as \"scram-sha-256\": md5 passwords are not supported");
     }
+    if credentials::effective_uid() == 0 {
+        program.warn("running as root: the data directory will be root's, and so must be its server");
+    }
     say(&texts::introduction(&options.owner));
     create(program, &options)?;
     if !options.sync {

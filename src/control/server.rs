@@ -1,7 +1,6 @@
 //! Running the server in this process: `tuskd run`, and `postgres` with that program's options.
 
 mod arguments;
-pub mod options_file;
 mod run;
 
 use std::io;
@@ -10,7 +9,7 @@ use std::process::ExitCode;
 
 use super::data_directory::{self, reason};
 use super::help;
-use super::program::{Failure, Program, complain, say};
+use super::program::{Failure, Program, say};
 use crate::postmaster::{self, Options};
 
 pub use arguments::{Request, Server};
@@ -50,8 +49,14 @@ fn serve(program: &Program, server: &Server, foreground_messages: bool, args: &[
             "running as root: whoever breaks into the server has the machine; --user NAME drops to a user",
         );
     }
-    write_options_file(program, &data_dir, args);
-    postmaster::run(Options { data_dir, settings: server.settings.clone(), foreground_messages })
+    postmaster::run(Options {
+        data_dir,
+        settings: server.settings.clone(),
+        foreground_messages,
+        program: program.argv0.clone(),
+        arguments: args.to_vec(),
+        ..Options::default()
+    })
 }
 
 fn no_data_directory(program: &Program) -> Failure {
@@ -82,24 +87,6 @@ fn check(data_dir: &Path) -> Result<(), Failure> {
             format!("could not access the server configuration file \"{config}\": {}", reason(&error));
         Failure::new(message).with_code(2)
     })
-}
-
-/// Leaves the command line in `postmaster.opts`, for `status` to show and `restart` to use again.
-///
-/// Not beside a living server, which will refuse this one: the file is about that one.
-fn write_options_file(program: &Program, data_dir: &Path, args: &[String]) {
-    if matches!(super::instance::find(data_dir), Ok(super::instance::Found::Running(..))) {
-        return;
-    }
-    if let Err(error) = options_file::write(data_dir, &program.argv0, args) {
-        let path = options_file::path(data_dir);
-        complain(&format!(
-            "{}: could not write file \"{}\": {}\n",
-            program.name,
-            path.display(),
-            reason(&error)
-        ));
-    }
 }
 
 /// `-C NAME`: the one place that knows, until the configuration module answers for every setting.

@@ -52,6 +52,13 @@ impl HangupWatch {
     }
 }
 
+/// For whoever is to close it beside others.
+impl From<HangupWatch> for OwnedFd {
+    fn from(watch: HangupWatch) -> Self {
+        watch.read
+    }
+}
+
 /// For epoll, where the hang-up is reported whatever is asked for (ask for nothing), until it is removed.
 impl AsFd for HangupWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -28,6 +28,8 @@ impl Interrupts {
     /// Messages from other processes are waiting.
     pub const MESSAGE: Self = Self(1 << 6);
 
+    /// SIGFPE came.
+    pub const FLOATING_POINT: Self = Self(1 << 8);
     /// Leave, for processes that outlive sessions in an orderly stop.
     pub const LEAVE: Self = Self(1 << 7);
 

@@ -13,6 +13,9 @@ use crate::sync::{AtomicU32, Ordering};
 /// Bytes that a socket's buffer takes at once if it is nearly empty.
 const SHORT: usize = 8 * 1024;
 
+/// What a process without a client says.
+static NOTHING: [Vec<u8>; 3] = [const { Vec::new() }; 3];
+
 /// Why the process is to leave: the third byte of the postmaster's state word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -39,7 +42,7 @@ pub struct LastWords<'s> {
     /// The postmaster's state word; `None`: nothing is ever said.
     state: Option<&'s AtomicU32>,
     /// Encoded, by reason.
-    messages: [Vec<u8>; 3],
+    messages: &'s [Vec<u8>; 3],
     /// The client's socket and one; 0: there is none, or it is not to be told.
     socket: AtomicU32,
     /// Whether what was handed to the kernel last is there whole: 0 or 1.
@@ -49,16 +52,11 @@ pub struct LastWords<'s> {
 impl<'s> LastWords<'s> {
     /// Of a process without a client.
     pub fn none() -> Self {
-        Self {
-            state: None,
-            messages: Default::default(),
-            socket: AtomicU32::new(0),
-            is_whole: AtomicU32::new(0),
-        }
+        Self { state: None, messages: &NOTHING, socket: AtomicU32::new(0), is_whole: AtomicU32::new(0) }
     }
 
     /// Reads the reason from the postmaster's state word; `messages` are whole ones of the protocol, by reason.
-    pub fn new(state: &'s AtomicU32, messages: [Vec<u8>; 3]) -> Self {
+    pub fn new(state: &'s AtomicU32, messages: &'s [Vec<u8>; 3]) -> Self {
         Self { state: Some(state), messages, ..Self::none() }
     }
 
@@ -106,7 +104,8 @@ mod tests {
     #[test]
     fn only_whole_and_armed_speak() {
         let state = AtomicU32::new(QuitReason::Immediate.to_word() | 0x201);
-        let words = LastWords::new(&state, [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
+        let messages = [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()];
+        let words = LastWords::new(&state, &messages);
         let (here, mut there) = UnixStream::pair().unwrap();
         words.sent(true);
         words.say();

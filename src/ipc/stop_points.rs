@@ -40,6 +40,7 @@ stop_points! {
     BarrierArrived "Arrival is shown, the phase not looked at yet.";
     BarrierMoved "The phase has moved, the waiters are not told yet.";
     QueueWrittenBeforeWake "Bytes are published, the receiver is not woken yet.";
+    AutovacuumWorkerStarted "An autovacuum worker has its place and its title, and has looked at no table yet.";
     WalReserved "A record has its place in the log, and is not copied yet; in a critical section.";
     WalInserted "A record is in the log, its inserter not told yet.";
     WalLed "The lead of the log's flushing is taken, no flight yet.";
@@ -47,6 +48,12 @@ stop_points! {
     WalFlightWritten "A flush of the log is written, and not yet said to be done.";
     WalFlightDone "A flush of the log is said to be done, its waiters are not woken yet.";
     WalSegmentMade "A segment of the log is filled, and not yet under its name.";
+    LockFastPathTaken "A word of the own fast path has the lock, the strong count is not looked at yet.";
+    LockStrongCounted "The strong count is raised, fast paths are not looked through yet.";
+    LockGranted "A heavyweight lock is in the table, the process does not know yet.";
+    LockQueued "In the queue of a heavyweight lock, not asleep yet.";
+    LockAfterSleep "Woken with a heavyweight lock or without, not noticed yet.";
+    LockReleasedBeforeWake "A release has given the lock to waiters that are not woken yet.";
     BufferPinned "A buffer's word has the pin, the ledger still says `Taking`.";
     BufferUnpinned "A buffer's word has the pin no more, the ledger still says `Releasing`.";
     BufferClaimed "A free buffer is claimed for a page, and not in the table yet.";

@@ -120,6 +120,10 @@ trait Method {
     fn received(&self, socket: usize) -> &[u8];
 
     fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()>;
+    /// See [`WaitSet::rest`].
+    fn rest(&mut self) -> io::Result<()>;
+    /// See [`WaitSet::leave`].
+    fn leave(&mut self);
     fn ring(&mut self) -> Option<RingIo<'_>>;
 }
 
@@ -142,7 +146,8 @@ impl<'s> WaitSet<'s> {
         self.method.add(socket.into())
     }
 
-    /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost.
+    /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost; the memory that its
+    /// bytes went through is zeroed.
     #[expect(clippy::needless_pass_by_value, reason = "the name must not be used any more")]
     pub fn remove(&mut self, socket: Socket) -> io::Result<OwnedFd> {
         self.method.remove(socket.index())
@@ -207,6 +212,12 @@ impl<'s> WaitSet<'s> {
         Ok(self.exchanged(socket, timed_out))
     }
 
+    /// Waits for no socket any more, until the next wait. What happened to one before this returns may be lost to other
+    /// processes that wait for it exclusively: look at it again.
+    pub fn rest(&mut self) -> io::Result<()> {
+        self.method.rest()
+    }
+
     /// What the last [`Self::exchange`] received; empty if it received nothing.
     pub fn received(&self, socket: &Socket) -> &[u8] {
         self.method.received(socket.index())
@@ -221,6 +232,14 @@ impl<'s> WaitSet<'s> {
     /// was submitted to its ring is on its way any more. See `hangup`.
     pub fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.method.hold(lifeline, instance_lock)
+    }
+
+    /// The process is about to end by [`exit_now`](crate::os::process::exit_now): lets go of what [`Self::hold`] holds, if
+    /// nothing that others care for is in flight. The rest is the kernel's to end, which costs it less than being asked
+    /// for each thing; dropping this first would do the same, slower. Polls stay armed for some time after the process's
+    /// end: [`Self::rest`] first if others wait for the same sockets exclusively.
+    pub fn leave(&mut self) {
+        self.method.leave();
     }
 
     /// The ring, for the process's other I/O; `None`: there is none. A process has one ring, so that one sleep waits for

@@ -4,7 +4,7 @@
 //! is not to be had. Level-triggered always: what is not handled is reported again.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData};
@@ -27,7 +27,8 @@ pub struct Ready {
 
 /// An epoll instance, closed on exec, with the space for the events of one wait.
 pub struct Epoll {
-    fd: OwnedFd,
+    /// `None`: closed.
+    fd: Option<OwnedFd>,
     events: Vec<epoll::Event>,
 }
 
@@ -40,24 +41,36 @@ impl Epoll {
     /// An instance inherited through a fork still watches what the parent's watches: a child closes it
     /// and makes its own.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { fd: epoll::create(CreateFlags::CLOEXEC)?, events: Vec::with_capacity(EVENTS_PER_WAIT) })
+        Ok(Self {
+            fd: Some(epoll::create(CreateFlags::CLOEXEC)?),
+            events: Vec::with_capacity(EVENTS_PER_WAIT),
+        })
+    }
+
+    /// Closes it: what is asked of it from here on fails with `EBADF`. For a child that has inherited it.
+    pub fn close(&mut self) {
+        self.fd = None;
+    }
+
+    fn open_fd(&self) -> io::Result<&OwnedFd> {
+        self.fd.as_ref().ok_or_else(|| Errno::BADF.into())
     }
 
     /// Watches `fd`; its events carry `data`. Fails with `AlreadyExists` if it is watched.
     ///
     /// Remove it before closing it: a duplicate elsewhere, as in a forked child, would keep it watched.
     pub fn add(&self, fd: BorrowedFd<'_>, data: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.fd, fd, EventData::new_u64(data), interest)?)
+        Ok(epoll::add(self.open_fd()?, fd, EventData::new_u64(data), interest)?)
     }
 
     /// Changes what a watched `fd` is watched for; `NotFound` if it is not.
     pub fn modify(&self, fd: BorrowedFd<'_>, data: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.fd, fd, EventData::new_u64(data), interest)?)
+        Ok(epoll::modify(self.open_fd()?, fd, EventData::new_u64(data), interest)?)
     }
 
     /// Watches `fd` no more; `NotFound` if it was not.
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::delete(&self.fd, fd)?)
+        Ok(epoll::delete(self.open_fd()?, fd)?)
     }
 
     /// Sleeps until something is ready, a signal handler ran, or `deadline` is there; both latter give no
@@ -68,7 +81,8 @@ impl Epoll {
     ) -> io::Result<impl ExactSizeIterator<Item = Ready> + '_> {
         let timeout = deadline.map(Monotonic::remaining);
         self.events.clear();
-        match epoll::wait(&self.fd, spare_capacity(&mut self.events), timeout.as_ref()) {
+        let fd = self.fd.as_ref().ok_or(Errno::BADF)?;
+        match epoll::wait(fd, spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -76,14 +90,9 @@ impl Epoll {
     }
 }
 
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use super::*;
@@ -110,6 +119,16 @@ mod tests {
         assert_eq!(ready(&mut epoll, past)[0].data, 9);
         epoll.remove(events[1].as_fd()).unwrap();
         assert_eq!(ready(&mut epoll, past), []);
+    }
+
+    #[test]
+    fn a_closed_one_watches_nothing() {
+        let mut epoll = Epoll::new().unwrap();
+        let event = EventFd::new().unwrap();
+        epoll.close();
+        let bad = Some(Errno::BADF.raw_os_error());
+        assert_eq!(epoll.add(event.as_fd(), 1, Interest::IN).unwrap_err().raw_os_error(), bad);
+        assert_eq!(epoll.wait(None).err().unwrap().raw_os_error(), bad);
     }
 
     #[test]

@@ -93,8 +93,7 @@ impl Mapping {
     /// transparent huge pages and from the reserved pool alike. Reads /proc/self/smaps, which is slow.
     pub fn pmd_mapped_bytes(&self) -> io::Result<u64> {
         let start = self.base.addr().get();
-        let smaps = BufReader::new(File::open("/proc/self/smaps")?);
-        huge_bytes_within(smaps, start, start + self.len)
+        huge_bytes_between(start, start + self.len)
     }
 
     /// The first byte. Aligned as asked for, to the page size at least.
@@ -163,10 +162,15 @@ fn non_null(base: *mut c_void) -> NonNull<c_void> {
     NonNull::new(base).expect("the kernel maps nothing at address 0 unless asked to")
 }
 
+/// Bytes of the mappings that begin between two addresses which the calling process has behind huge entries.
+pub(super) fn huge_bytes_between(start: usize, end: usize) -> io::Result<u64> {
+    huge_bytes_within(BufReader::new(File::open("/proc/self/smaps")?), start, end)
+}
+
 /// Sums up the huge mappings that a smaps file shows for areas between `start` and `end`. The kernel may
 /// show one mapping as several areas, for instance where only a part was advised.
 fn huge_bytes_within(smaps: impl BufRead, start: usize, end: usize) -> io::Result<u64> {
-    const FIELDS: [&str; 3] = ["ShmemPmdMapped", "Shared_Hugetlb", "Private_Hugetlb"];
+    const FIELDS: [&str; 4] = ["ShmemPmdMapped", "AnonHugePages", "Shared_Hugetlb", "Private_Hugetlb"];
     let mut inside = false;
     let mut bytes = 0;
     for line in smaps.lines() {

@@ -5,6 +5,8 @@
 
 // Points in time of `CLOCK_MONOTONIC`, which every deadline here is given in.
 pub mod clock;
+// The program's own code on huge pages, so that children inherit it whole.
+pub mod code;
 // Users, and becoming another.
 pub mod credentials;
 // Readiness of descriptors, for where there is no ring.

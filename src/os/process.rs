@@ -13,10 +13,10 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::stat;
-use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use rustix::thread::CpuSet;
 
 use super::pidfd::PidFd;
@@ -125,6 +125,25 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Lets this process, and those that it forks, have as many descriptors as the administrator allows, not only as many as
+/// programs that use `select` can bear.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused, it stays as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// The most memory that the process ever had, in kB.
+pub fn peak_memory_kb() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes a `rusage` there, and zeroes are one too.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    usage.ru_maxrss as u64
+}
+
 /// The caller's pid. A system call each time, so that it is right after a fork too.
 pub fn pid() -> Pid {
     rustix::process::getpid()
@@ -173,6 +192,19 @@ pub fn set_parent_death_signal(signal: Option<Signal>) -> io::Result<()> {
 /// NUL. For the whole command line see [`ProcessTitle`](super::proctitle::ProcessTitle).
 pub fn set_comm(name: &str) -> io::Result<()> {
     Ok(rustix::thread::set_name(&CString::new(name)?)?)
+}
+
+/// Closes descriptors as [`drop`] would, in one system call for each run of neighbouring numbers: for a forked child that has
+/// many of its parent's.
+pub fn close_together(descriptors: impl IntoIterator<Item = OwnedFd>) {
+    const USUAL: usize = 64;
+    let mut numbers: Vec<RawFd> = Vec::with_capacity(USUAL);
+    numbers.extend(descriptors.into_iter().map(IntoRawFd::into_raw_fd));
+    numbers.sort_unstable();
+    for run in numbers.chunk_by(|before, next| before + 1 == *next) {
+        // SAFETY: each number of the run was an owner's, who gave it up above.
+        let _ = unsafe { close_range(run[0], run[run.len() - 1]) };
+    }
 }
 
 /// Closes all descriptors from `first` to `last`, both included; `RawFd::MAX` reaches the end.
@@ -238,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_once_had_is_remembered() {
+        let before = peak_memory_kb();
+        drop(std::hint::black_box(vec![1_u8; (before as usize + 4096) * 1024]));
+        assert!(peak_memory_kb() >= before + 4096);
+    }
+
+    #[test]
     fn names_and_cpus_belong_to_the_thread() {
         thread::spawn(|| {
             set_comm("a-name-longer-than-15").unwrap();
@@ -248,6 +287,22 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn neighbours_are_closed_together_and_nobody_else() {
+        let event = crate::os::eventfd::EventFd::new().unwrap();
+        let path = |raw: RawFd| format!("/proc/self/fd/{raw}");
+        // Numbers far from those other tests open and close meanwhile.
+        let copies: Vec<OwnedFd> =
+            (0..6).map(|_| rustix::io::fcntl_dupfd_cloexec(&event, 800).unwrap()).collect();
+        let numbers: Vec<RawFd> = copies.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
+        let mut copies: Vec<Option<OwnedFd>> = copies.into_iter().map(Some).collect();
+        let kept = copies[2].take().unwrap();
+        close_together(copies.into_iter().rev().flatten());
+        let is_open: Vec<bool> = numbers.iter().map(|raw| fs::symlink_metadata(path(*raw)).is_ok()).collect();
+        assert_eq!(is_open, [false, false, true, false, false, false]);
+        drop(kept);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The postmaster's children: who runs in which slot, who has ended, whose I/O is still on its way.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use shmem_layout::{ProcessId, SlotIndex};
 
 use crate::ipc::hangup::HangupWatch;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::pidfd::{ExitStatus, PidFd};
-use crate::os::process::Pid;
+use crate::os::process::{self, Pid};
 use crate::os::signal::Signal;
-use crate::process::kinds::{Kind, Stops};
+use crate::process::kinds::{KINDS, Kind, Stops};
 
 /// Where a descriptor's events come from, as epoll gives it back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +69,8 @@ pub struct Entry {
     pub pid: Pid,
     pidfd: PidFd,
     hangup: HangupWatch,
+    /// Whether epoll has the hang-up: after an orderly exit it is there before anybody looks.
+    is_hangup_watched: bool,
     /// How it ended, while its I/O is not over yet.
     pub ended: Option<ExitStatus>,
 }
@@ -76,12 +78,16 @@ pub struct Entry {
 /// All of them, by slot.
 pub struct Children {
     entries: Vec<Option<Entry>>,
+    /// How many of each kind run, as they were forked.
+    running: [usize; KINDS.len()],
+    /// Slots of those that run and were forked as spares.
+    spares: Vec<SlotIndex>,
 }
 
 impl Children {
     /// None yet, in so many slots.
     pub fn new(slots: usize) -> Self {
-        Self { entries: (0..slots).map(|_| None).collect() }
+        Self { entries: (0..slots).map(|_| None).collect(), running: [0; KINDS.len()], spares: Vec::new() }
     }
 
     /// Adds a child that was just forked, and watches its end and its hang-up.
@@ -94,9 +100,30 @@ impl Children {
         hangup: HangupWatch,
     ) -> std::io::Result<()> {
         epoll.add(child.pidfd.as_fd(), Source::Child(id.slot()).to_word(), Interest::IN)?;
-        let entry = Entry { id, kind, pid: child.pid, pidfd: child.pidfd, hangup, ended: None };
+        let entry = Entry {
+            id,
+            kind,
+            pid: child.pid,
+            pidfd: child.pidfd,
+            hangup,
+            is_hangup_watched: false,
+            ended: None,
+        };
         self.entries[id.slot().index()] = Some(entry);
+        self.running[kind as usize - 1] += 1;
+        if kind == Kind::SpareBackend {
+            self.spares.push(id.slot());
+        }
         Ok(())
+    }
+
+    /// In a child: gives up all descriptors. There are two for each sibling, so they are not closed one by one.
+    pub fn close(self) {
+        let of_entry = |entry: Entry| [OwnedFd::from(entry.pidfd), OwnedFd::from(entry.hangup)];
+        let mut entries = self.entries.into_iter();
+        process::close_together(entries.by_ref().flatten().flat_map(of_entry));
+        // To free memory is to write to it, and so to copy what is still the postmaster's too.
+        std::mem::forget((entries, self.spares));
     }
 
     /// The child of a slot.
@@ -109,9 +136,14 @@ impl Children {
         self.entries.iter().flatten().filter(|entry| entry.ended.is_none())
     }
 
+    /// Those that run and were forked as spares, most of which have a client by now.
+    pub fn forked_as_spares(&self) -> impl Iterator<Item = &Entry> {
+        self.spares.iter().filter_map(|slot| self.get(*slot))
+    }
+
     /// Those of a kind that run.
     pub fn count(&self, kind: Kind) -> usize {
-        self.running().filter(|entry| entry.kind == kind).count()
+        self.running[kind as usize - 1]
     }
 
     /// The child of this process id.
@@ -137,27 +169,33 @@ impl Children {
         }
     }
 
-    /// Learns how the child of a slot ended, and watches for the end of its I/O. `None` if it has not ended.
+    /// Learns how the child of a slot ended. `None` if it has not ended. [`Self::forget`] comes next.
     pub fn reap(&mut self, epoll: &Epoll, slot: SlotIndex) -> Option<ExitStatus> {
         let entry = self.entries[slot.index()].as_mut().filter(|entry| entry.ended.is_none())?;
         let status = entry.pidfd.try_wait().ok().flatten()?;
         let _ = epoll.remove(entry.pidfd.as_fd());
         entry.ended = Some(status);
-        // Nothing is asked for: a hang-up is reported anyway.
-        let word = Source::Hangup(slot).to_word();
-        let _ = epoll.add(entry.hangup.as_fd(), word, Interest::empty());
+        self.running[entry.kind as usize - 1] -= 1;
+        self.spares.retain(|spare| *spare != slot);
         Some(status)
     }
 
-    /// Forgets a child whose I/O is over; its id, if it is.
+    /// Forgets a child that has ended if its I/O is over; its id, if it is. Else watches for the end of its I/O.
     pub fn forget(&mut self, epoll: &Epoll, slot: SlotIndex) -> Option<ProcessId> {
         let place = &mut self.entries[slot.index()];
-        let entry = place.as_ref().filter(|entry| entry.ended.is_some())?;
-        if !entry.hangup.is_over().unwrap_or(false) {
-            return None;
+        let entry = place.as_mut().filter(|entry| entry.ended.is_some())?;
+        if entry.hangup.is_over().unwrap_or(false) {
+            if entry.is_hangup_watched {
+                let _ = epoll.remove(entry.hangup.as_fd());
+            }
+            return place.take().map(|entry| entry.id);
         }
-        let _ = epoll.remove(entry.hangup.as_fd());
-        place.take().map(|entry| entry.id)
+        if !entry.is_hangup_watched {
+            // Nothing is asked for: a hang-up is reported anyway.
+            let word = Source::Hangup(slot).to_word();
+            entry.is_hangup_watched = epoll.add(entry.hangup.as_fd(), word, Interest::empty()).is_ok();
+        }
+        None
     }
 }
 

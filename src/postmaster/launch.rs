@@ -8,6 +8,7 @@ use shmem_layout::ProcessId;
 
 use super::children::{Children, Entry};
 use super::server_loop::Incarnation;
+use super::start::Inheritance;
 use super::state::State;
 use crate::config;
 use crate::ipc::hangup::hangup_pipe;
@@ -17,9 +18,20 @@ use crate::os::process::{self, Fork};
 use crate::os::signal::{self, Signal};
 use crate::process::context::ProcessContext;
 use crate::process::kinds::Kind;
-use crate::process::{accept, quit_messages, serve_accepted};
+use crate::process::workers::BackgroundWorker;
+use crate::process::{accept, serve_accepted};
 use crate::report::Report;
 use crate::sync::{Monotonic, Ordering};
+
+/// What a child is given beside what all have.
+pub(super) enum Given {
+    /// Nothing.
+    Nothing,
+    /// A client.
+    Client(OwnedFd),
+    /// What a background worker was registered with.
+    Worker(Box<BackgroundWorker>),
+}
 
 /// Process slots that no client can use up.
 const SLOTS_FOR_AUXILIARIES: usize = 16;
@@ -39,12 +51,13 @@ const AUXILIARIES: [Kind; 7] = [
 ];
 
 /// What signals mean to every child but the logger; SIGQUIT is not among them.
-pub const CHILD_SIGNALS: [(Signal, Interrupts); 6] = [
+pub const CHILD_SIGNALS: [(Signal, Interrupts); 7] = [
     (Signal::HUP, Interrupts::RELOAD),
     (Signal::INT, Interrupts::CANCEL),
     (Signal::TERM, Interrupts::TERMINATE),
     (Signal::USR1, Interrupts::MESSAGE),
     (Signal::USR2, Interrupts::LEAVE),
+    (Signal::FPE, Interrupts::FLOATING_POINT),
     (Signal::POWER, Interrupts::POSTMASTER_DEATH),
 ];
 
@@ -53,7 +66,7 @@ impl Incarnation<'_> {
     pub(super) fn launch_auxiliaries(&mut self) {
         for kind in AUXILIARIES {
             if self.is_wanted(kind) && self.children.count(kind) == 0 {
-                self.launch(kind, None);
+                self.launch(kind, Given::Nothing);
             }
         }
     }
@@ -76,23 +89,44 @@ impl Incarnation<'_> {
     /// Keeps the numbers up; called whenever something happened.
     pub(super) fn maintain(&mut self) {
         if matches!(self.state, State::Stopping { .. } | State::NoChildren { .. } | State::Init) {
-            let has_room = self.table.free() > SLOTS_FOR_AUXILIARIES;
+            let has_room = self.has_room_for_clients();
             self.postmaster.watch_listeners(self.server, has_room);
             return;
         }
         self.launch_auxiliaries();
-        if self.state.accepts_connections() {
-            self.launch_spares();
-        }
+        self.start_workers();
+        let spares = if self.state.accepts_connections() { self.launch_spares() } else { self.spares() };
         // While there is no spare, the postmaster polls the listening sockets itself.
         // Whoever has no place among the processes waits in the sockets' queues.
-        let polls = self.spares() == 0 && self.table.free() > SLOTS_FOR_AUXILIARIES;
+        let polls = spares == 0 && self.has_room_for_clients();
         self.postmaster.watch_listeners(self.server, polls);
     }
 
-    /// Spares that have no client yet.
+    /// Whether a client can have a process slot without taking it from an auxiliary process or a worker.
+    fn has_room_for_clients(&self) -> bool {
+        let settings = &self.postmaster.settings;
+        let workers =
+            settings.get(config::MAX_WORKER_PROCESSES) + settings.get(config::AUTOVACUUM_WORKER_SLOTS);
+        let running =
+            self.children.count(Kind::BackgroundWorker) + self.children.count(Kind::AutovacuumWorker);
+        self.table.free() > SLOTS_FOR_AUXILIARIES + (workers as usize).saturating_sub(running)
+    }
+
+    /// The launcher wants a worker.
+    pub(super) fn on_autovacuum_request(&mut self) {
+        if !matches!(self.state, State::Run { .. }) {
+            return;
+        }
+        if self.launch(Kind::AutovacuumWorker, Given::Nothing).is_none() {
+            self.server.autovacuum.set_fork_failed();
+            self.children.signal(Signal::USR1, |entry| entry.kind == Kind::AutovacuumLauncher);
+        }
+    }
+
+    /// Spares that have no client; the spares learn the number too.
     fn spares(&self) -> usize {
-        self.children.running().filter(|entry| self.is_spare(entry)).count()
+        let count = || self.children.forked_as_spares().filter(|entry| self.is_spare(entry)).count();
+        self.server.spares.recount(count)
     }
 
     fn is_spare(&self, entry: &Entry) -> bool {
@@ -100,15 +134,33 @@ impl Incarnation<'_> {
         entry.kind == Kind::SpareBackend && Kind::from_number(number) == Some(Kind::SpareBackend)
     }
 
-    fn launch_spares(&mut self) {
+    /// Keeps their number up; how many there are.
+    fn launch_spares(&mut self) -> usize {
         let settings = &self.postmaster.settings;
         let least = settings.get(config::MIN_SPARE_BACKENDS) as usize;
         let most = settings.get(config::MAX_SPARE_BACKENDS) as usize;
         self.spares_wanted = self.spares_wanted.clamp(least, most.max(least));
-        while self.spares() < self.spares_wanted && self.table.free() > SLOTS_FOR_AUXILIARIES {
-            if !self.launch(Kind::SpareBackend, None) {
-                return;
+        // Backends that come back need no successor, as long as some spares are left.
+        let comes_back = settings.get(config::SESSION_REUSE);
+        let enough = if comes_back { self.spares_wanted / 2 + 1 } else { self.spares_wanted };
+        self.server.spares.set_limits(enough.saturating_sub(1), self.spares_wanted, most.max(least));
+        let spares = self.spares();
+        if spares >= enough {
+            return spares;
+        }
+        let _ = self.postmaster.access.roles.current(&self.server.data_dir);
+        for _ in spares..self.spares_wanted {
+            if !self.has_room_for_clients() || self.launch(Kind::SpareBackend, Given::Nothing).is_none() {
+                break;
             }
+        }
+        self.spares()
+    }
+
+    /// More came back than are wanted: they leave if no burst comes.
+    pub(super) fn on_spare_back(&mut self) {
+        if self.shrink_at.is_none() {
+            self.shrink_at = Some(Monotonic::now().saturating_add(CALM));
         }
     }
 
@@ -137,7 +189,7 @@ impl Incarnation<'_> {
 
     /// Clients wait on a listening socket that no spare polls.
     pub(super) fn on_connection(&mut self, index: usize) {
-        while self.table.free() > SLOTS_FOR_AUXILIARIES {
+        while self.has_room_for_clients() {
             let socket = {
                 let listeners = self.server.listeners.borrow();
                 listeners.get(index).and_then(|listener| accept(listener.fd.as_fd()))
@@ -146,17 +198,17 @@ impl Incarnation<'_> {
             let is_full = self.server.connections.is_full();
             let kind =
                 if self.state.accepts_connections() && !is_full { Kind::Backend } else { Kind::DeadEnd };
-            if !self.launch(kind, Some(socket)) {
+            if self.launch(kind, Given::Client(socket)).is_none() {
                 return;
             }
         }
     }
 
     /// Forks a child. A failure is logged, and tried again when something happens next.
-    pub(super) fn launch(&mut self, kind: Kind, socket: Option<OwnedFd>) -> bool {
+    pub(super) fn launch(&mut self, kind: Kind, given: Given) -> Option<ProcessId> {
         let Some(id) = self.table.claim(kind.number()) else {
             self.log(&Report::log(format!("no process slot is free for a {}", kind.info().backend_type)));
-            return false;
+            return None;
         };
         let (watch, lifeline) = match hangup_pipe(id) {
             Ok(pipe) => pipe,
@@ -169,20 +221,20 @@ impl Incarnation<'_> {
                 if let Err(error) = self.children.add(&self.postmaster.epoll, id, kind, child, watch) {
                     self.log(&Report::log(format!("could not watch a child process: {error}")));
                 }
-                true
+                Some(id)
             }
             Ok(Fork::Child) => {
                 drop(watch);
-                self.become_child(kind, id, lifeline, socket)
+                self.become_child(kind, id, lifeline, given)
             }
             Err(error) => self.not_forked(id, kind, &error.to_string()),
         }
     }
 
-    fn not_forked(&mut self, id: ProcessId, kind: Kind, why: &str) -> bool {
+    fn not_forked(&mut self, id: ProcessId, kind: Kind, why: &str) -> Option<ProcessId> {
         self.table.release(id);
         self.log(&Report::log(format!("could not fork {} process: {why}", kind.info().backend_type)));
-        false
+        None
     }
 
     /// The rest of a child's life. It begins with every signal blocked, as the postmaster has them.
@@ -191,35 +243,46 @@ impl Incarnation<'_> {
         kind: Kind,
         id: ProcessId,
         lifeline: crate::ipc::hangup::Lifeline,
-        socket: Option<OwnedFd>,
+        given: Given,
     ) -> ! {
+        let (socket, worker) = match given {
+            Given::Nothing => (None, None),
+            Given::Client(socket) => (Some(socket), None),
+            Given::Worker(worker) => (None, Some(*worker)),
+        };
         // Its siblings' descriptors are not its business, and would keep their pipes open.
-        self.children = Children::new(0);
-        let (title, settings, log, access) = self.postmaster.leave_to_child(kind);
+        std::mem::replace(&mut self.children, Children::new(0)).close();
+        let server = self.server;
+        // Before its title, so that whoever knows it by that finds the name too.
         let _ = process::set_comm("postgres");
+        let Inheritance { title, settings, log, access, quit_messages } =
+            self.postmaster.leave_to_child(kind);
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
         if kind != Kind::SpareBackend {
-            drop(self.server.listeners.take());
+            drop(server.listeners.take());
         }
-        let me = &*Box::leak(Box::new(self.server.ipc.proc(id)));
+        let me = &*Box::leak(Box::new(server.ipc.proc(id)));
         let started = jiff::Timestamp::now();
-        self.server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
-        let state = &self.server.ipc.control().postmaster_state;
-        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages())));
+        server.activities.of(id.slot()).begin(started.as_microsecond() as u64, "", 0);
+        let state = &server.ipc.control().postmaster_state;
+        let last_words = &*Box::leak(Box::new(LastWords::new(state, quit_messages)));
         let ctx = ProcessContext {
             kind,
             id,
-            server: self.server,
+            server,
             me,
             last_words,
             settings,
             log,
             lifeline: Some(lifeline),
             access,
+            worker,
+            worker_type: None,
             title,
             started,
             lines: Default::default(),
             speaker: None,
+            reloaded: false,
         };
         let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {
             for ignored in [Signal::PIPE, Signal::ALARM] {

@@ -21,6 +21,34 @@ pub const INSTANCE_LOCK: &str = "tuskd.lock";
 /// PostgreSQL's file about the postmaster, in the data directory.
 pub const PID_FILE: &str = "postmaster.pid";
 
+/// Whether the directory is this user's, and nobody else's, in PostgreSQL's words.
+///
+/// # Errors
+/// FATAL if not: a server would leave files there that its owner's server could not read, or that others could.
+pub fn check_data_dir(data_dir: &Path) -> report::Result<()> {
+    const FOR_OTHERS: u32 = 0o027;
+    let shown = data_dir.display();
+    let metadata = fs::metadata(data_dir).map_err(|e| {
+        let text = format!("could not read permissions of directory \"{shown}\": {e}");
+        Report::fatal(SqlState::IO_ERROR, text)
+    })?;
+    if !metadata.is_dir() {
+        let text = format!("specified data directory \"{shown}\" is not a directory");
+        return Err(Report::fatal(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, text));
+    }
+    if metadata.uid() != crate::os::credentials::effective_uid() {
+        let text = format!("data directory \"{shown}\" has wrong ownership");
+        return Err(Report::fatal(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, text)
+            .with_hint("The server must be started by the user that owns the data directory."));
+    }
+    if metadata.mode() & FOR_OTHERS != 0 {
+        let text = format!("data directory \"{shown}\" has invalid permissions");
+        return Err(Report::fatal(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, text)
+            .with_detail("Permissions should be u=rwx (0700) or u=rwx,g=rx (0750)."));
+    }
+    Ok(())
+}
+
 /// Takes the instance lock. It is never unlocked by hand.
 ///
 /// # Errors

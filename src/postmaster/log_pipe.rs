@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::children::Source;
-use super::start::Postmaster;
+use super::start::{Inheritance, Postmaster};
 use crate::config;
 use crate::log::Output;
 use crate::os::epoll::Interest;
@@ -84,9 +84,10 @@ impl Postmaster {
     fn become_logger(&mut self) -> ! {
         let Some(pipe) = self.log_pipe.take() else { process::exit_now(1) };
         let _ = process::set_comm("postgres");
-        let (title, settings, log, _) = self.leave_to_child(Kind::Logger);
+        let Inheritance { title, settings, log, .. } = self.leave_to_child(Kind::Logger);
+        let settings = settings.clone();
         // Whoever holds a write end keeps the pipe from ending, the logger itself among them.
-        drop(log);
+        log.redirect(Output::Stderr);
         let LogPipe { read, write, stderr } = pipe;
         drop(write);
         let _ = rustix::stdio::dup2_stderr(&stderr);

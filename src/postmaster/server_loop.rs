@@ -6,17 +6,18 @@ use std::time::Duration;
 use shmem_layout::SlotIndex;
 
 use super::children::{Children, Source};
+use super::launch::Given;
 use super::start::Postmaster;
 use super::state::{self, Action, Event, State, WaitingFor, Why};
 use crate::config;
 use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
-use crate::os::signal::Signal;
+use crate::os::signal::{Signal, SignalFd};
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
-use crate::sync::{Monotonic, Ordering};
+use crate::sync::{Monotonic, Ordering, fence};
 
 /// How long children have to leave after SIGQUIT.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +51,7 @@ impl<'s> Incarnation<'s> {
     /// Over memory that nobody uses yet.
     pub fn new(postmaster: &'s mut Postmaster, server: &'s Server<'s>, state: State) -> Self {
         let slots = server.ipc.slots();
+        postmaster.workers.publish(server.workers.slots());
         Self {
             postmaster,
             server,
@@ -89,10 +91,9 @@ impl<'s> Incarnation<'s> {
     }
 
     fn wait(&mut self) -> Vec<Source> {
-        let deadline = [self.patience_until, self.shrink_at, self.postmaster.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let deadlines =
+            [self.patience_until, self.shrink_at, self.next_worker_start(), self.postmaster.next_deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let ready = self.postmaster.epoll.wait(deadline);
         let sources = ready.map(|ready| ready.filter_map(|ready| Source::from_word(ready.data)).collect());
         sources.unwrap_or_else(|error| {
@@ -134,6 +135,9 @@ impl<'s> Incarnation<'s> {
         };
         let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
         self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
+        // Who gives a connection slot back and goes on reads the state behind that; so either it sees the new state, or
+        // whoever counts the slots after this sees one less.
+        fence(Ordering::SeqCst);
     }
 
     /// Events that are not told but follow from who is left.
@@ -180,7 +184,7 @@ impl<'s> Incarnation<'s> {
         match action {
             Action::LaunchStartup => {
                 self.launch_auxiliaries();
-                self.launch(Kind::Startup, None);
+                self.launch(Kind::Startup, Given::Nothing);
             }
             Action::LaunchAuxiliaries => self.launch_auxiliaries(),
             Action::AnnounceReady => {
@@ -223,6 +227,7 @@ impl<'s> Incarnation<'s> {
     fn start_over_or_end(&mut self) {
         self.end = Some(if self.postmaster.settings.get(config::RESTART_AFTER_CRASH) {
             self.log(&Report::log("all server processes terminated; reinitializing"));
+            self.postmaster.forget_workers_of_a_crash();
             End::StartOver
         } else {
             self.log(&Report::log("shutting down because \"restart_after_crash\" is off"));
@@ -241,18 +246,28 @@ impl<'s> Incarnation<'s> {
             Source::Listener(index) => self.on_connection(index),
             Source::Logger => self.postmaster.on_logger_end(),
             Source::Child(slot) => self.on_child_end(slot),
-            Source::Hangup(slot) => {
-                if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
-                    self.server.connections.give_back(id);
-                    self.server.activities.clear(slot);
-                    self.table.release(id);
-                }
-            }
+            Source::Hangup(slot) => self.forget_child(slot),
         }
     }
 
+    /// Frees the slot of a child that has ended, if all its I/O is over.
+    fn forget_child(&mut self, slot: SlotIndex) {
+        if let Some(id) = self.children.forget(&self.postmaster.epoll, slot) {
+            self.server.connections.give_back(id);
+            self.server.workers.forget_claims_of(id);
+            self.server.activities.clear(slot);
+            self.table.release(id);
+        }
+    }
+
+    /// Serves whoever waits on the listening sockets.
+    fn look_at_listeners(&mut self) {
+        let count = self.server.listeners.borrow().len();
+        (0..count).for_each(|index| self.on_connection(index));
+    }
+
     fn on_signals(&mut self) {
-        while let Ok(Some(info)) = self.postmaster.signalfd.read() {
+        while let Some(Ok(Some(info))) = self.postmaster.signalfd.as_ref().map(SignalFd::read) {
             match info.signal {
                 Signal::HUP => self.reload(),
                 Signal::TERM => {
@@ -291,6 +306,12 @@ impl<'s> Incarnation<'s> {
         if taken.contains(signals::CHECKPOINT_WRITTEN) {
             self.happen(Event::CheckpointWritten);
         }
+        if taken.contains(signals::START_AUTOVACUUM_WORKER) {
+            self.on_autovacuum_request();
+        }
+        if taken.contains(signals::BACKGROUND_WORKER_CHANGE) {
+            self.on_worker_change();
+        }
         if taken.contains(signals::ROTATE_LOG) {
             self.postmaster.rotate_log();
         }
@@ -300,10 +321,21 @@ impl<'s> Incarnation<'s> {
         if taken.contains(signals::SPARE_TAKEN) {
             self.on_spare_taken();
         }
+        if taken.contains(signals::SPARE_BACK) {
+            self.on_spare_back();
+        }
+        if taken.contains(signals::CLIENT_MISSED) {
+            self.look_at_listeners();
+        }
     }
 
     fn on_child_end(&mut self, slot: SlotIndex) {
         let Some(status) = self.children.reap(&self.postmaster.epoll, slot) else { return };
+        self.on_reaped(slot, status);
+        self.forget_child(slot);
+    }
+
+    fn on_reaped(&mut self, slot: SlotIndex, status: ExitStatus) {
         let Some((kind, pid)) = self.children.get(slot).map(|e| (e.kind, e.pid.as_raw_nonzero().get()))
         else {
             return;
@@ -311,11 +343,12 @@ impl<'s> Incarnation<'s> {
         let kind = self.kind_now(slot, kind);
         if kind == Kind::Startup {
             self.on_startup_end(pid, status);
+        } else if kind == Kind::BackgroundWorker && is_orderly(kind, status) {
+            self.on_worker_end(slot, pid, status);
         } else if is_orderly(kind, status) {
             if kind == Kind::SpareBackend && self.state.accepts_connections() {
                 // It may have been the one that a waiting client woke.
-                let count = self.server.listeners.borrow().len();
-                (0..count).for_each(|index| self.on_connection(index));
+                self.look_at_listeners();
             }
             if !status.is_success() && kind != Kind::Backend && kind != Kind::SpareBackend {
                 self.log_end(slot, kind, pid, status);
@@ -375,11 +408,9 @@ impl<'s> Incarnation<'s> {
     }
 
     fn log_end(&self, slot: SlotIndex, kind: Kind, pid: i32, status: ExitStatus) {
-        let mut report = Report::new(
-            Severity::Log,
-            SqlState::SUCCESSFUL_COMPLETION,
-            format!("{} (PID {pid}) {status}", kind.log_name()),
-        );
+        let name = self.worker_log_name(slot).unwrap_or_else(|| kind.log_name());
+        let text = format!("{name} (PID {pid}) {status}");
+        let mut report = Report::new(Severity::Log, SqlState::SUCCESSFUL_COMPLETION, text);
         let running = self.server.activities.read(slot).query;
         if !running.is_empty() {
             report = report.with_detail(format!("Failed process was running: {running}"));

@@ -2,21 +2,25 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use shmem_layout::{AutovacuumBoard, AutovacuumPlace, SlotIndex, WorkerSlot};
 
+use super::background_workers::WorkerList;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
-use super::lock_files::{PidFileGuard, lock_instance};
+use super::lock_files::{PidFileGuard, check_data_dir, lock_instance};
 use super::log_pipe::{LogPipe, RunningLogger};
+use super::options_file;
 use super::server_loop::{End, Incarnation};
 use super::state::State;
 use crate::config::{self, Reader, Settings, Start};
 use crate::ipc::Ipc;
 use crate::ipc::wait_set::{Choice, IoMethod};
 use crate::log::{LineNumbers, Log, LogContext, Output};
+use crate::os::code;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
@@ -26,13 +30,17 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
 use crate::process::kinds::Kind;
+use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
+use crate::process::spare_count::SpareCount;
 use crate::process::title::{CAPACITY, Title};
-use crate::report::{self, Report, Severity, SqlState};
+use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
+use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
 
@@ -40,7 +48,7 @@ use crate::sync::{Monotonic, Ordering};
 const SLOTS_BESIDE_SESSIONS: usize = 64;
 
 /// How the server is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Options {
     /// The data directory.
     pub data_dir: PathBuf,
@@ -48,24 +56,46 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Whether somebody sits in front of it: say how to connect.
     pub foreground_messages: bool,
+    /// The program as it was called, and its arguments, for `postmaster.opts`; no program: no file.
+    pub program: String,
+    /// See `program`.
+    pub arguments: Vec<String>,
+    /// Background workers that are there from the start.
+    pub workers: Vec<BackgroundWorker>,
+    /// Functions that background workers can run.
+    pub worker_functions: Vec<WorkerFunction>,
 }
 
 /// What outlives an incarnation.
 pub struct Postmaster {
     pub(super) settings: Settings,
     pub(super) epoll: Epoll,
-    pub(super) signalfd: SignalFd,
+    /// `None` in children.
+    pub(super) signalfd: Option<SignalFd>,
     pub(super) log: Log,
     lines: LineNumbers,
     started: Timestamp,
     pid_file: Option<PidFileGuard>,
     pub(super) title: Option<ProcessTitle>,
     watches_listeners: bool,
-    access: Access,
+    pub(super) access: Access,
+    /// Encoded once, for all children.
+    quit_messages: [Vec<u8>; 3],
     notifier: Notifier,
     next_watchdog: Option<Monotonic>,
     pub(super) logger: Option<RunningLogger>,
     pub(super) log_pipe: Option<LogPipe>,
+    pub(super) workers: WorkerList,
+    worker_functions: Vec<WorkerFunction>,
+}
+
+/// What a child has of the postmaster's own memory.
+pub(super) struct Inheritance<'p> {
+    pub title: Title,
+    pub settings: &'p mut Settings,
+    pub log: &'p mut Log,
+    pub access: &'p mut Access,
+    pub quit_messages: &'p [Vec<u8>; 3],
 }
 
 /// Runs the server until it stops.
@@ -110,13 +140,17 @@ fn start_with(
 ) -> report::Result<ExitCode> {
     let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
+    check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
+    // The postmaster has two for each child.
+    process::raise_descriptor_limit();
     let started = Timestamp::now();
     let port = settings.get(config::PORT) as u16;
     let socket_dirs = config::directories(settings.get(config::UNIX_SOCKET_DIRECTORIES)).unwrap_or_default();
     let first_dir = socket_dirs.first().cloned().unwrap_or_default();
     let (pid_file, was_left) =
         PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
+    write_options(options, &data_dir)?;
     let postmaster_signals =
         SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
     signal::block(&postmaster_signals);
@@ -132,7 +166,7 @@ fn start_with(
     let mut postmaster = Postmaster {
         settings,
         epoll,
-        signalfd,
+        signalfd: Some(signalfd),
         log,
         lines: LineNumbers::default(),
         started,
@@ -140,11 +174,23 @@ fn start_with(
         title: Some(title),
         watches_listeners: false,
         access: Access::default(),
+        quit_messages: quit_messages(),
         notifier: Notifier::from_env().unwrap_or_else(|_| Notifier::silent()),
         next_watchdog: None,
         logger: None,
         log_pipe: None,
+        workers: WorkerList::default(),
+        worker_functions: options.worker_functions.clone(),
     };
+    // Before the first fork, so that every child has it.
+    if postmaster.settings.get(config::HUGE_PAGES) != "off" {
+        let moved = code::move_to_huge_pages();
+        let text = match moved {
+            Ok(bytes) => format!("{} kB of program code in huge pages", bytes / 1024),
+            Err(error) => format!("program code stays in ordinary pages: {error}"),
+        };
+        postmaster.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+    }
     postmaster.start_logger(&data_dir)?;
     notes.iter().for_each(|note| postmaster.log(note));
     postmaster.log(&Report::log(format!("starting {}", report::VERSION)));
@@ -153,6 +199,7 @@ fn start_with(
     }
     let access = Access::load(&postmaster.settings, |note| postmaster.log(note))?;
     postmaster.access = access;
+    postmaster.register_workers(options.workers.clone());
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
@@ -171,8 +218,26 @@ fn start_with(
     Ok(ExitCode::from(code))
 }
 
+fn write_options(options: &Options, data_dir: &Path) -> report::Result<()> {
+    if options.program.is_empty() {
+        return Ok(());
+    }
+    options_file::write(data_dir, &options.program, &options.arguments).map_err(|error| {
+        Report::fatal(SqlState::IO_ERROR, format!("could not create file \"postmaster.opts\": {error}"))
+    })
+}
+
 fn fatal_io(what: &str, error: &std::io::Error) -> Box<Report> {
     Report::fatal(SqlState::SYSTEM_ERROR, format!("could not use {what}: {error}"))
+}
+
+fn too_many_processes(sessions: usize, autovacuum_workers: usize, workers: usize) -> Box<Report> {
+    let most = SlotIndex::MAX_SLOTS - SLOTS_BESIDE_SESSIONS;
+    let text = "too many server processes configured";
+    Report::fatal(SqlState::INVALID_PARAMETER_VALUE, text).with_detail(format!(
+        "\"max_connections\" ({sessions}) plus \"autovacuum_worker_slots\" ({autovacuum_workers}) plus \
+         \"max_worker_processes\" ({workers}) must be at most {most}."
+    ))
 }
 
 fn choose_io_method(settings: &Settings) -> report::Result<Choice> {
@@ -188,6 +253,18 @@ impl Postmaster {
     pub(super) fn log(&self, report: &Report) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
         self.log.emit(report, &LogContext::new(pid, "postmaster", self.started, &self.lines));
+    }
+
+    fn register_workers(&mut self, registered: Vec<BackgroundWorker>) {
+        let mut workers = WorkerList::default();
+        workers.register(registered, &self.settings, |report| self.log(report));
+        self.workers = workers;
+    }
+
+    pub(super) fn forget_workers_of_a_crash(&mut self) {
+        let mut workers = std::mem::take(&mut self.workers);
+        workers.start_over(|report| self.log(report));
+        self.workers = workers;
     }
 
     pub(super) fn set_status(&mut self, status: &str) {
@@ -248,16 +325,22 @@ impl Postmaster {
     }
 
     /// In a child: what it takes over from the postmaster. What is the postmaster's alone is closed.
-    pub(super) fn leave_to_child(&mut self, kind: Kind) -> (Title, Settings, Log, Access) {
-        let cluster = self.settings.get(config::CLUSTER_NAME).to_string();
+    ///
+    /// Lent and not copied: each page of the postmaster's memory that a child writes to, and be it for counting a
+    /// reference, costs it a fault and a copy.
+    pub(super) fn leave_to_child(&mut self, kind: Kind) -> Inheritance<'_> {
+        // Through them a child would hear, and could change, what its parent watches.
+        self.epoll.close();
+        self.signalfd = None;
+        let cluster = self.settings.get(config::CLUSTER_NAME);
         let as_in_18 = self.settings.get(config::PROCESS_TITLE_STYLE) == "postgres18";
         let updates = self.settings.get(config::UPDATE_PROCESS_TITLE);
         let title = self.title.take().unwrap_or_else(|| ProcessTitle::init(CAPACITY));
-        let title = Title::new(title, kind, &cluster, as_in_18, updates);
-        let log = std::mem::replace(&mut self.log, Log::new(log_config(&self.settings), Output::Stderr));
+        let title = Title::new(title, kind, cluster, as_in_18, updates);
         self.log_pipe = None;
         self.logger = None;
-        (title, self.settings.clone(), log, self.access.clone())
+        let Self { settings, log, access, quit_messages, .. } = self;
+        Inheritance { title, settings, log, access, quit_messages }
     }
 
     fn listen(
@@ -285,6 +368,10 @@ impl Postmaster {
         io_method: Choice,
     ) -> report::Result<u8> {
         let sessions = self.settings.get(config::MAX_CONNECTIONS) as usize;
+        let worker_functions = std::mem::take(&mut self.worker_functions);
+        // The first call finds the way to the kernel's randomness, by a search through all symbols; children inherit it.
+        let _ = getrandom::fill(&mut [0]);
+        crate::sql::warm_up();
         let mut state = State::Init;
         let mut lock = Some(lock);
         loop {
@@ -303,7 +390,14 @@ impl Postmaster {
                 ipc: &ipc,
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
+                spares: &segment.region::<SpareCount>("spares", 1).map_err(|e| failed(&e))?[0],
                 connections: Connections::new(segment.region("connections", 1).map_err(|e| failed(&e))?),
+                workers: Workers::new(segment.region("background workers", 1).map_err(|e| failed(&e))?),
+                worker_functions: &worker_functions,
+                autovacuum: Board::new(
+                    &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
+                    segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
+                ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
                 listeners,
@@ -323,11 +417,20 @@ impl Postmaster {
     }
 
     fn make_segment(&mut self, sessions: usize) -> report::Result<Segment> {
-        let slots = sessions + SLOTS_BESIDE_SESSIONS;
+        let workers = self.settings.get(config::MAX_WORKER_PROCESSES) as usize;
+        let autovacuum_workers = self.settings.get(config::AUTOVACUUM_WORKER_SLOTS) as usize;
+        let slots = sessions + workers + autovacuum_workers + SLOTS_BESIDE_SESSIONS;
+        if slots > SlotIndex::MAX_SLOTS {
+            return Err(too_many_processes(sessions, autovacuum_workers, workers));
+        }
         let mut specs = Ipc::region_specs(slots);
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
+        specs.push(RegionSpec::of::<WorkerSlot>("background workers", 1, workers));
+        specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
+        specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
+        specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

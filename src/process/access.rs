@@ -1,4 +1,4 @@
-//! Who may come in and how: `pg_hba.conf`, `pg_ident.conf` and the server's certificate.
+//! Who may come in and how: `pg_hba.conf`, `pg_ident.conf`, the server's certificate, and the role file.
 //!
 //! The postmaster reads them at start, where a fault is FATAL, and at each reload, where what was in force stays. Children
 //! inherit them by fork, so that a connection costs no reading of files; at a reload they read them again for themselves
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::settings::tls_config;
 use crate::auth::hba::{self, Hba};
 use crate::auth::ident::{self, Ident};
+use crate::auth::roles::RolesCache;
 use crate::config::{self, Settings};
 use crate::protocol::tls::TlsConfig;
 use crate::report::{Report, Result, Severity};
@@ -23,6 +24,8 @@ pub struct Access {
     pub ident: Arc<Ident>,
     /// What TLS sessions begin with, if `ssl` is on.
     pub tls: Option<TlsConfig>,
+    /// The role file.
+    pub roles: RolesCache,
 }
 
 impl Access {
@@ -39,7 +42,10 @@ impl Access {
         let loaded = ident::load(Path::new(settings.get(config::IDENT_FILE)));
         loaded.log.iter().for_each(&mut log);
         let ident = loaded.contents.unwrap_or_default();
-        Ok(Self { hba: Arc::new(hba), ident: Arc::new(ident), tls })
+        // A fault in the role file is told to those who connect, who read it again.
+        let mut roles = RolesCache::default();
+        let _ = roles.current(settings.data_directory());
+        Ok(Self { hba: Arc::new(hba), ident: Arc::new(ident), tls, roles })
     }
 
     /// Reads everything again; what is faulty stays as it was. What the log is to say.

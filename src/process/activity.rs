@@ -7,6 +7,8 @@
 
 use shmem_layout::{SlotIndex, shared_layout};
 
+use super::kinds::Kind;
+use super::shared_text::{put, text};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Bytes of a statement that are kept (`track_activity_query_size`).
@@ -35,7 +37,7 @@ pub struct Activity {
     database_name: Text<8>,
     application_name: Text<8>,
     client_address: Text<8>,
-    title: Text<16>,
+    worker_type: Text<16>,
     query: Text<128>,
     tls_version: Text<2>,
     tls_cipher: Text<6>,
@@ -60,7 +62,7 @@ shared_layout!(Activity, size 1728, align 64, {
     128 => database_name: [AtomicU64; 8],
     192 => application_name: [AtomicU64; 8],
     256 => client_address: [AtomicU64; 8],
-    320 => title: [AtomicU64; 16],
+    320 => worker_type: [AtomicU64; 16],
     448 => query: [AtomicU64; 128],
     1472 => tls_version: [AtomicU64; 2],
     1488 => tls_cipher: [AtomicU64; 6],
@@ -128,6 +130,7 @@ pub struct ActivityRow {
     pub database_name: String,
     pub application_name: String,
     pub client_address: String,
+    pub worker_type: String,
     pub query: String,
     pub tls: Option<TlsRow>,
 }
@@ -142,6 +145,16 @@ pub struct TlsRow {
     pub client_dn: String,
     pub client_serial: String,
     pub issuer_dn: String,
+}
+
+impl ActivityRow {
+    /// `pg_stat_activity.backend_type` of a process of this kind: a background worker says itself what it is.
+    pub fn backend_type(&self, kind: Kind) -> &str {
+        if kind == Kind::BackgroundWorker && !self.worker_type.is_empty() {
+            return &self.worker_type;
+        }
+        kind.info().backend_type
+    }
 }
 
 /// All records.
@@ -178,6 +191,16 @@ impl<'s> Activities<'s> {
         record.copy()
     }
 
+    /// The role in a record.
+    pub fn user_of(self, slot: SlotIndex) -> u32 {
+        self.records[slot.index()].user.load(Ordering::Acquire)
+    }
+
+    /// The database in a record.
+    pub fn database_of(self, slot: SlotIndex) -> u32 {
+        self.records[slot.index()].database.load(Ordering::Acquire)
+    }
+
     /// Empties a record whose process is gone.
     pub fn clear(self, slot: SlotIndex) {
         let writer = self.of(slot);
@@ -199,6 +222,7 @@ impl<'s> Activities<'s> {
                 &record.database_name,
                 &record.application_name,
                 &record.client_address,
+                &record.worker_type,
                 &record.query,
             ];
             texts.iter().for_each(|text| put(text, ""));
@@ -222,6 +246,7 @@ impl Activity {
             database_name: text(&self.database_name),
             application_name: text(&self.application_name),
             client_address: text(&self.client_address),
+            worker_type: text(&self.worker_type),
             query: text(&self.query),
             tls: self.tls(),
         }
@@ -278,6 +303,11 @@ impl ActivityWriter<'_> {
         });
     }
 
+    /// What a background worker is, as its registration says.
+    pub fn set_worker_type(self, name: &str) {
+        self.change(|record| put(&record.worker_type, name));
+    }
+
     /// Its connection is encrypted.
     pub fn set_tls(self, tls: &TlsRow) {
         self.change(|record| {
@@ -316,56 +346,5 @@ impl ActivityWriter<'_> {
     /// A transaction begins (or ends, with 0).
     pub fn set_transaction_start(self, us: u64) {
         self.change(|record| record.transaction_start_us.store(us, Ordering::Relaxed));
-    }
-}
-
-/// Puts as much of `text` as fits with a NUL behind it, whole characters only.
-fn put(words: &[AtomicU64], text: &str) {
-    let room = words.len() * 8 - 1;
-    let mut end = text.len().min(room);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let bytes = &text.as_bytes()[..end];
-    // The NUL, and no word behind it: what stands there is not read.
-    for (word, i) in words.iter().zip(0..=bytes.len() / 8) {
-        let part = &bytes[(i * 8).min(bytes.len())..((i + 1) * 8).min(bytes.len())];
-        let mut value = [0; 8];
-        value[..part.len()].copy_from_slice(part);
-        word.store(u64::from_le_bytes(value), Ordering::Relaxed);
-    }
-}
-
-fn text(words: &[AtomicU64]) -> String {
-    let mut bytes = Vec::with_capacity(words.len() * 8);
-    for word in words {
-        let value = word.load(Ordering::Relaxed).to_le_bytes();
-        let end = value.iter().position(|b| *b == 0);
-        bytes.extend_from_slice(&value[..end.unwrap_or(8)]);
-        if end.is_some() {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_come_back_cut_at_whole_characters() {
-        let words: [AtomicU64; 2] = Default::default();
-        for (put_in, expected) in [
-            ("", ""),
-            ("1234567", "1234567"),
-            ("12345678", "12345678"),
-            ("123456789012345", "123456789012345"),
-            ("1234567890123456", "123456789012345"),
-            ("12345678901234é", "12345678901234"),
-        ] {
-            put(&words, put_in);
-            assert_eq!(text(&words), expected);
-        }
     }
 }

@@ -8,10 +8,12 @@
 //! `startup` takes it from the first byte to an admitted client, `session` from there to the end.
 
 mod host;
+mod limits;
 mod results;
 mod session;
 mod startup;
 mod statement_log;
+mod tcp;
 mod views;
 
 use std::os::fd::OwnedFd;
@@ -19,6 +21,7 @@ use std::os::fd::OwnedFd;
 use super::connection::{Broken, Connection, Got};
 use super::context::ProcessContext;
 use crate::ipc::WaitSet;
+use crate::ipc::wait_set::Socket;
 use crate::protocol::encode::{Encoder, encode_prebuilt};
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::Monotonic;
@@ -50,25 +53,43 @@ impl From<Broken> for Over {
 pub fn serve_accepted(mut ctx: ProcessContext<'_>, socket: OwnedFd) -> ! {
     let set = ctx.wait_set();
     ctx.set_running();
-    serve(ctx, set, socket)
+    let mut served = serve(&mut ctx, set, socket, Vec::new());
+    served.connection.leave();
+    ctx.exit(served.code)
 }
 
-/// The rest of a child's life that has a client.
-pub fn serve<'s>(mut ctx: ProcessContext<'s>, set: WaitSet<'s>, socket: OwnedFd) -> ! {
-    let mut connection = match Connection::new(set, socket, ctx.last_words) {
+/// A session that is over.
+pub struct Served<'s> {
+    /// The exit code that this asks for.
+    pub code: i32,
+    /// A client was let in, and left.
+    pub is_clean: bool,
+    /// Its connection, still open.
+    pub connection: Connection<'s>,
+}
+
+/// Serves a client. `listeners` are sockets of `set` that the process keeps for its next one.
+pub fn serve<'s>(
+    ctx: &mut ProcessContext<'s>,
+    set: WaitSet<'s>,
+    socket: OwnedFd,
+    listeners: Vec<Socket>,
+) -> Served<'s> {
+    let mut connection = match Connection::new(set, socket, listeners, ctx.last_words) {
         Ok(connection) => connection,
         Err(error) => ctx.die(&format!("could not use a connection: {error}")),
     };
-    let over = match startup::admit(&mut ctx, &mut connection) {
-        Ok(client) => session::run(&mut ctx, &mut connection, client),
+    let admitted = startup::admit(ctx, &mut connection);
+    let was_admitted = admitted.is_ok();
+    let over = match admitted {
+        Ok(client) => session::run(ctx, &mut connection, client),
         Err(over) => over,
     };
-    let code = end(&ctx, &mut connection, over);
+    let is_clean = was_admitted && matches!(over, Over::Left);
+    let code = end(ctx, &mut connection, over);
     ctx.server.cancel_keys.clear(ctx.id.slot());
     ctx.server.connections.give_back(ctx.id);
-    // In this order: nothing is in flight when the hang-up pipe closes.
-    drop(connection);
-    ctx.exit(code)
+    Served { code, is_clean, connection }
 }
 
 /// Says what there is to be said; the exit code.

@@ -7,12 +7,17 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::net::{Shutdown, shutdown};
+
 use crate::ipc::last_words::LastWords;
 use crate::ipc::wait_set::Socket;
 use crate::ipc::{Proc, WaitEvent, WaitSet};
 use crate::protocol::tls::TlsSession;
 use crate::report::Report;
 use crate::sync::Monotonic;
+
+/// Room for bytes to be sent that is kept between two exchanges.
+const KEPT_ROOM: usize = 64 * 1024;
 
 /// What an exchange brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +49,10 @@ pub struct Connection<'s> {
     socket: Socket,
     tls: Option<Box<TlsSession>>,
     last_words: &'s LastWords<'s>,
+    /// Sockets that the process will wait for again when this session is over.
+    listeners: Vec<Socket>,
+    /// The postmaster's death ends no wait.
+    outlives_postmaster: bool,
     /// Bytes that an interrupted wait left.
     unsent: usize,
     /// Plain bytes that have come and are not consumed yet.
@@ -53,10 +62,36 @@ pub struct Connection<'s> {
 }
 
 impl<'s> Connection<'s> {
-    /// Over a socket that was accepted.
-    pub fn new(mut set: WaitSet<'s>, socket: OwnedFd, last_words: &'s LastWords<'s>) -> io::Result<Self> {
+    /// Over a socket that was accepted; `listeners` are sockets of `set` that the process keeps.
+    pub fn new(
+        mut set: WaitSet<'s>,
+        socket: OwnedFd,
+        listeners: Vec<Socket>,
+        last_words: &'s LastWords<'s>,
+    ) -> io::Result<Self> {
         let socket = set.add(socket)?;
-        Ok(Self { set, socket, tls: None, last_words, unsent: 0, received: Vec::new(), out: Vec::new() })
+        Ok(Self {
+            set,
+            socket,
+            tls: None,
+            last_words,
+            listeners,
+            outlives_postmaster: false,
+            unsent: 0,
+            received: Vec::new(),
+            out: Vec::new(),
+        })
+    }
+
+    /// Closes the socket; what is left serves the process's next client. Nothing of this one's bytes is left.
+    pub fn end(mut self) -> io::Result<(WaitSet<'s>, Vec<Socket>)> {
+        self.last_words.disarm();
+        for buffer in [&mut self.received, &mut self.out] {
+            wipe(buffer);
+        }
+        let Self { mut set, socket, listeners, .. } = self;
+        drop(set.remove(socket)?);
+        Ok((set, listeners))
     }
 
     /// The socket, for its options and addresses.
@@ -73,7 +108,26 @@ impl<'s> Connection<'s> {
 
     /// From here on the postmaster's death ends no wait.
     pub fn forget_postmaster(&mut self) {
-        self.set.forget_postmaster();
+        self.outlives_postmaster = true;
+        if self.listeners.is_empty() {
+            self.set.forget_postmaster();
+        }
+    }
+
+    /// The postmaster is dead. Whoever sees that first shuts the listening sockets down, so that nobody connects into
+    /// nowhere. Whether the session is to be told.
+    fn mourn(&mut self) -> bool {
+        shut_down(&self.set, &self.listeners);
+        if self.outlives_postmaster {
+            self.set.forget_postmaster();
+        }
+        !self.outlives_postmaster
+    }
+
+    /// The process is about to end.
+    pub fn leave(&mut self) {
+        self.last_words.disarm();
+        self.set.leave();
     }
 
     /// TLS, if it is on.
@@ -103,6 +157,7 @@ impl<'s> Connection<'s> {
             let end = self.set.exchange(me, &self.socket, &wire, deadline, event).map_err(Broken::Io)?;
             self.unsent = end.unsent;
             self.last_words.sent(end.unsent == 0);
+            self.keep_room(wire);
             match end.received {
                 Some(0) => return Ok(Got::Eof),
                 Some(_) if self.take_received()? => return Ok(Got::Bytes),
@@ -112,7 +167,7 @@ impl<'s> Connection<'s> {
                     me.latch().reset();
                     return Ok(Got::Latch);
                 }
-                None if end.postmaster_dead => return Ok(Got::PostmasterDead),
+                None if end.postmaster_dead && self.mourn() => return Ok(Got::PostmasterDead),
                 None if end.timed_out => return Ok(Got::TimedOut),
                 None => {}
             }
@@ -161,9 +216,17 @@ impl<'s> Connection<'s> {
             if end.timed_out {
                 return Ok(Got::TimedOut);
             }
-            if end.postmaster_dead {
+            if end.postmaster_dead && self.mourn() {
                 return Ok(Got::PostmasterDead);
             }
+        }
+    }
+
+    /// Takes the memory of bytes that were handed on, for the next ones: a short session's answers are of one size.
+    fn keep_room(&mut self, mut wire: Vec<u8>) {
+        if self.out.capacity() == 0 && wire.capacity() <= KEPT_ROOM {
+            wire.clear();
+            self.out = wire;
         }
     }
 
@@ -195,8 +258,16 @@ impl<'s> Connection<'s> {
     }
 }
 
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        self.last_words.disarm();
+/// Lets nobody connect to these sockets any more, in whatever process has them.
+pub fn shut_down(set: &WaitSet<'_>, listeners: &[Socket]) {
+    for listener in listeners {
+        let _ = shutdown(set.socket(listener), Shutdown::Both);
     }
+}
+
+/// Zeroes all the memory of a buffer.
+fn wipe(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(buffer.capacity(), 0);
+    buffer.clear();
 }

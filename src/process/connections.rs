@@ -18,7 +18,12 @@ shared_layout!(ConnectionPlace, size 8, align 8, { 0 => process: AtomicU64 });
 
 impl ConnectionPlace {
     fn is_taken_by(&self, process: ProcessId) -> bool {
-        self.process.compare_exchange(0, process.to_word(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        // Looked at first: an exchange that fails takes the cache line from everybody else too.
+        self.process.load(Ordering::Relaxed) == 0
+            && self
+                .process
+                .compare_exchange(0, process.to_word(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
@@ -66,7 +71,8 @@ impl<'s> Connections<'s> {
 
     /// Gives back the place of a process, if it has one.
     pub fn give_back(self, process: ProcessId) {
-        for place in self.places {
+        let is_own = |place: &&ConnectionPlace| place.process.load(Ordering::Relaxed) == process.to_word();
+        for place in self.places.iter().filter(is_own) {
             let _ = place.process.compare_exchange(process.to_word(), 0, Ordering::AcqRel, Ordering::Relaxed);
         }
     }

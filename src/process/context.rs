@@ -16,6 +16,7 @@ use super::kinds::Kind;
 use super::server::Server;
 use super::settings::log_config;
 use super::title::Title;
+use super::workers::BackgroundWorker;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::last_words::LastWords;
@@ -73,13 +74,17 @@ pub struct ProcessContext<'s> {
     /// What SIGQUIT says to its client.
     pub last_words: &'s LastWords<'s>,
     /// Its settings: the postmaster's at the time of the fork, then its own.
-    pub settings: Settings,
+    pub settings: &'s mut Settings,
     /// Where its reports go.
-    pub log: Log,
+    pub log: &'s mut Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
     /// Who may come in.
-    pub access: Access,
+    pub access: &'s mut Access,
+    /// What it was registered with, if it is a background worker; its `main` takes it.
+    pub worker: Option<BackgroundWorker>,
+    /// Its type if it is a background worker: what the log calls it.
+    pub worker_type: Option<String>,
     /// What `ps` shows.
     pub title: Title,
     /// When it was forked.
@@ -88,6 +93,8 @@ pub struct ProcessContext<'s> {
     pub lines: LineNumbers,
     /// Its client, if it has one.
     pub speaker: Option<Speaker>,
+    /// Whether it has read its settings again.
+    pub reloaded: bool,
 }
 
 impl<'s> ProcessContext<'s> {
@@ -111,6 +118,11 @@ impl<'s> ProcessContext<'s> {
         set
     }
 
+    /// What the log calls it.
+    fn backend_type(&self) -> &str {
+        self.worker_type.as_deref().unwrap_or(self.kind.info().backend_type)
+    }
+
     /// Logs a report.
     pub fn log(&self, report: &Report) {
         let query = self.speaker.as_ref().and_then(|speaker| speaker.query.as_deref());
@@ -124,7 +136,7 @@ impl<'s> ProcessContext<'s> {
 
     fn log_of(&self, report: &Report, query: Option<&str>) {
         let pid = process::pid().as_raw_nonzero().get() as u32;
-        let mut context = LogContext::new(pid, self.kind.info().backend_type, self.started, &self.lines);
+        let mut context = LogContext::new(pid, self.backend_type(), self.started, &self.lines);
         context.activity = self.title.activity();
         if let Some(speaker) = &self.speaker {
             context.application_name = self.settings.get(config::APPLICATION_NAME);
@@ -147,10 +159,11 @@ impl<'s> ProcessContext<'s> {
 
     /// Reads the settings again. The postmaster has logged what it found; a child says nothing.
     pub fn reload(&mut self) {
+        self.reloaded = true;
         let _ = self.settings.reload(Reader::Child);
-        self.log.reload(log_config(&self.settings));
+        self.log.reload(log_config(self.settings));
         // What is wrong now stays as it was; the postmaster has said so.
-        let _ = self.access.reload(&self.settings);
+        let _ = self.access.reload(self.settings);
     }
 
     /// Something without which this process cannot work.

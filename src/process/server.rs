@@ -5,12 +5,16 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::activity::Activities;
+use super::autovacuum::board::Board;
 use super::cancel_keys::CancelKeys;
 use super::connections::Connections;
+use super::spare_count::SpareCount;
+use super::workers::{WorkerFunction, Workers};
 use crate::ipc::wait_set::Choice;
 use crate::ipc::{Ipc, pmsignal::PmSignal};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
+use crate::sync::Ordering;
 
 /// Flags by which children ask the postmaster for something.
 pub mod signals {
@@ -30,6 +34,10 @@ pub mod signals {
     pub const ROTATE_LOG: PmSignal = PmSignal::new(5);
     /// The shutdown checkpoint is written.
     pub const CHECKPOINT_WRITTEN: PmSignal = PmSignal::new(6);
+    /// Clients may wait whom a spare was woken for that then took another.
+    pub const CLIENT_MISSED: PmSignal = PmSignal::new(8);
+    /// More backends became spare again than are wanted.
+    pub const SPARE_BACK: PmSignal = PmSignal::new(9);
     /// Read the configuration again.
     pub const RELOAD: PmSignal = PmSignal::new(7);
 }
@@ -50,8 +58,16 @@ pub struct Server<'s> {
     pub activities: Activities<'s>,
     /// Who has which connection slot.
     pub connections: Connections<'s>,
+    /// How many spares have no client.
+    pub spares: &'s SpareCount,
     /// Keys of the sessions.
     pub cancel_keys: CancelKeys<'s>,
+    /// Registered background workers.
+    pub workers: Workers<'s>,
+    /// What they can be registered with.
+    pub worker_functions: &'s [WorkerFunction],
+    /// The autovacuum launcher and its workers.
+    pub autovacuum: Board<'s>,
     /// How processes wait.
     pub io_method: Choice,
     /// The data directory, absolute; also the working directory.
@@ -71,8 +87,18 @@ pub struct Server<'s> {
 }
 
 impl Server<'_> {
+    /// Whether clients are served now: whoever has just accepted one, or is about to, asks this.
+    pub fn accepts_connections(&self) -> bool {
+        self.ipc.control().postmaster_state.load(Ordering::SeqCst) == 1
+    }
+
     /// Leaves a flag for the postmaster.
     pub fn signal_postmaster(&self, signal: PmSignal) {
         self.ipc.pmsignals().send(signal, self.postmaster_eventfd);
+    }
+
+    /// Whether the postmaster is there still.
+    pub fn postmaster_lives(&self) -> bool {
+        self.postmaster.as_ref().is_none_or(|postmaster| !postmaster.has_ended())
     }
 }

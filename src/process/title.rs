@@ -13,6 +13,8 @@ pub const CAPACITY: usize = 1024;
 pub struct Title {
     title: ProcessTitle,
     fixed: String,
+    /// As it was at first.
+    kinds_own: String,
     updates: bool,
     shown: String,
     activity: String,
@@ -26,7 +28,14 @@ impl Title {
         let cluster = clean(cluster_name);
         let prefix = if cluster.is_empty() { String::new() } else { format!("{cluster}: ") };
         let fixed = format!("postgres: {prefix}{words}");
-        let mut made = Self { title, fixed: fixed.clone(), updates, shown: fixed, activity: String::new() };
+        let mut made = Self {
+            title,
+            fixed: fixed.clone(),
+            kinds_own: fixed.clone(),
+            updates,
+            shown: fixed,
+            activity: String::new(),
+        };
         made.title.set(&made.shown);
         made
     }
@@ -36,6 +45,14 @@ impl Title {
         let prefix = self.fixed.rfind(": ").map_or(self.fixed.len(), |i| i + 2);
         self.fixed.truncate(prefix);
         self.fixed.push_str(words);
+        self.activity.clear();
+        self.shown.clone_from(&self.fixed);
+        self.title.set(&self.shown);
+    }
+
+    /// The kind's words again, and nothing behind them.
+    pub fn reset(&mut self) {
+        self.fixed.clone_from(&self.kinds_own);
         self.activity.clear();
         self.shown.clone_from(&self.fixed);
         self.title.set(&self.shown);

@@ -3,6 +3,7 @@
 
 mod decode;
 mod encode;
+pub mod transcript;
 
 pub use decode::{BackendMessage, Column, Fields, next_message};
 pub use encode::FrontendEncoder;

@@ -96,6 +96,9 @@ impl Session {
         let class = statements.iter().map(class_of).max().unwrap_or(StatementClass::Other);
         host.query_begins(text, class);
         let several = statements.len() > 1;
+        for notice in statements.iter().flat_map(|parsed| &parsed.notices) {
+            host.notice(notice.clone());
+        }
         for parsed in &statements {
             self.transaction.begin_if_needed(host, self.statement_start);
             if several {
@@ -127,7 +130,7 @@ impl Session {
         let tag = utility.map_or("SELECT", |utility| utility.tag());
         host.statement_begins(tag, parsed.source.statement_text());
         let output = match &parsed.statement {
-            Statement::Query(query) => {
+            Statement::Planned(query) => {
                 let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
                 let (plan, fields) = self.planned(host, &analysed)?;
                 self.transaction.note_query();

@@ -12,11 +12,15 @@ pub mod block;
 #[cfg(not(model))]
 pub mod decode;
 #[cfg(not(model))]
+pub mod dump;
+#[cfg(not(model))]
 pub mod flush;
 #[cfg(not(model))]
 mod log;
 #[cfg(not(model))]
 pub mod own;
+#[cfg(not(model))]
+pub mod probe;
 #[cfg(not(model))]
 pub mod reader;
 #[cfg(not(model))]
@@ -29,6 +33,8 @@ mod session;
 pub mod sink;
 #[cfg(not(model))]
 mod sink_io;
+#[cfg(not(model))]
+pub mod statistics;
 
 #[cfg(not(model))]
 pub use block::Incarnation;
@@ -49,6 +55,8 @@ pub use reserve::Epoch;
 pub use session::{Inserted, Place, Room, WalSession};
 #[cfg(not(model))]
 pub use sink::{FileSink, Sink, SyncMethod};
+#[cfg(not(model))]
+pub use statistics::WalStatistics;
 
 #[cfg(all(test, not(model)))]
 mod tests;

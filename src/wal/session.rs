@@ -17,7 +17,7 @@ use super::reserve::Epoch;
 use super::sink::Sink;
 use crate::ipc::stop_points::StopPoint;
 use crate::ipc::{ConditionVariable, Interrupts, Proc, WaitEvent};
-use crate::report::Result;
+use crate::report::{Report, Result, SqlState};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::yield_now;
@@ -120,7 +120,7 @@ impl<'w, 's> WalSession<'w, 's> {
             }
             return Ok(room);
         }
-        self.claim_large();
+        self.claim_large()?;
         room.is_large = true;
         // A longer one is copied piece by piece, flushing as it goes.
         let in_ring = usable.min(self.wal.headroom / 2);
@@ -134,10 +134,18 @@ impl<'w, 's> WalSession<'w, 's> {
     }
 
     /// Waits until nobody else has a large record under way.
-    fn claim_large(&self) {
+    fn claim_large(&self) -> Result<()> {
         let (shared, word) = (self.wal.shared, self.me.id().to_word());
+        if shared.large_inserter.load(SeqCst) == word {
+            // It would wait for itself.
+            return Err(Report::error(
+                SqlState::INTERNAL_ERROR,
+                "a process has one large WAL record at a time",
+            ));
+        }
         let claim = || shared.large_inserter.compare_exchange(0, word, SeqCst, SeqCst).is_ok();
         self.wait_uninterrupted(&shared.large_moved, WaitEvent::WAL_INSERT, claim);
+        Ok(())
     }
 
     pub(super) fn wait_uninterrupted(

@@ -103,7 +103,8 @@ impl FileSink {
         if !self.method.is_durable() {
             return wal.files.open(&path, How::Write);
         }
-        if self.direct {
+        // What is watched is written from a copy, which lies anywhere.
+        if self.direct && !wal.files.is_watched() {
             match wal.files.open(&path, How::WriteDurably { direct: true }) {
                 // Some file systems (tmpfs, before 6.6) have no direct I/O.
                 Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {

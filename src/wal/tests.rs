@@ -494,6 +494,19 @@ fn a_failed_write_or_sync_breaks_the_log_for_good() {
 }
 
 #[test]
+fn a_process_does_not_wait_for_its_own_large_record() {
+    let world = World::new("large");
+    let mut session = world.session(SyncMethod::OpenDatasync);
+    session.begin(&first_start()).unwrap();
+    let room = session.prepare(RING / 2).unwrap();
+    session.prepare(100).expect("a small one beside it");
+    let Err(error) = session.prepare(RING / 2) else { panic!("it has one") };
+    assert_eq!(error.sqlstate, SqlState::INTERNAL_ERROR);
+    drop(room);
+    session.prepare(RING / 2).unwrap();
+}
+
+#[test]
 fn what_was_not_inserted_is_not_flushed() {
     let world = World::new("beyond");
     let mut session = world.session(SyncMethod::OpenDatasync);

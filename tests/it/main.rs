@@ -7,9 +7,12 @@ mod control;
 mod harness;
 mod harness_selftest;
 mod ipc;
+mod power;
 mod seccomp;
 mod server;
 mod storage;
+mod txn;
+mod wal;
 mod world;
 
 use std::process::ExitCode;
@@ -17,25 +20,19 @@ use std::process::ExitCode;
 use harness::Test;
 
 /// Every module's tests, in the order in which they run.
-const MODULES: &[&[Test]] = &[
-    harness_selftest::TESTS,
-    seccomp::TESTS,
-    ipc::TESTS[0],
-    ipc::TESTS[1],
-    ipc::TESTS[2],
-    ipc::TESTS[3],
-    ipc::TESTS[4],
-    server::TESTS[0],
-    server::TESTS[1],
-    server::TESTS[2],
-    server::TESTS[3],
-    server::TESTS[4],
-    control::TESTS,
-    storage::TESTS[0],
-    storage::TESTS[1],
-    storage::TESTS[2],
+const MODULES: &[&[&[Test]]] = &[
+    &[harness_selftest::TESTS, seccomp::TESTS],
+    &ipc::TESTS,
+    &wal::TESTS,
+    &storage::TESTS,
+    &[txn::TESTS],
+    &server::TESTS,
+    &[control::TESTS],
 ];
 
 fn main() -> ExitCode {
-    harness::main(MODULES)
+    if let Some(code) = server::workers::programs::serve_if_asked() {
+        return code;
+    }
+    harness::main(&MODULES.concat())
 }

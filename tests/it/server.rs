@@ -2,7 +2,10 @@
 //! with the test.
 
 mod connections;
+mod drivers;
 mod lifecycle;
+mod users;
+pub mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +17,19 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 5] = [
+pub const TESTS: [&[Test]; 12] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
+    connections::reuse::TESTS,
     connections::statements::TESTS,
+    connections::differ::TESTS,
+    connections::tcp::TESTS,
+    workers::TESTS,
+    users::TESTS,
+    drivers::TESTS[0],
+    drivers::TESTS[1],
 ];
 
 /// A server with a data directory of its own.
@@ -62,9 +72,21 @@ impl TestServer {
 
     /// Starts it with something in its environment; does not wait.
     pub fn launch_with(&mut self, environment: &[(&str, &std::ffi::OsStr)]) {
-        let log = fs::File::options().append(true).create(true).open(self.log_path()).expect("a log");
         let mut command = tuskd();
         command.args(["run", "-D"]).arg(&self.dir).envs(environment.iter().copied());
+        self.launch_command(command);
+    }
+
+    /// Starts one that this binary runs itself, with background workers; does not wait.
+    pub fn launch_scenario(&mut self, scenario: &str) {
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command.args([workers::programs::ARGUMENT, scenario]).arg(&self.dir);
+        self.launch_command(command);
+    }
+
+    /// Starts what is or becomes the postmaster; does not wait.
+    pub fn launch_command(&mut self, mut command: Command) {
+        let log = fs::File::options().append(true).create(true).open(self.log_path()).expect("a log");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("tuskd starts"));
     }

@@ -19,6 +19,11 @@ use tuskd::os::pidfd::ExitStatus;
 use tuskd::os::process::{self, Child, Fork};
 use tuskd::shmem::{HugePages, Plan, RegionSpec, Segment};
 use tuskd::sync::{AtomicU64, Monotonic, Ordering};
+use tuskd::txn::TransactionWords;
+use tuskd::txn::locks::Locks;
+use tuskd::txn::locks::regions::LockTableSize;
+use tuskd::txn::map::MapFrames;
+use tuskd::txn::regions::TransactionsSize;
 
 /// Processes that a world has room for.
 pub const MAX_PROCESSES: usize = 40;
@@ -28,6 +33,10 @@ pub const RING: usize = 4096;
 
 /// Bytes of the buffer for tests that write a file; touched by those only.
 pub const BUFFER: usize = 65 << 20;
+
+/// The lock table's size.
+const LOCKS: LockTableSize =
+    LockTableSize { processes: MAX_PROCESSES, prepared: 4, locks_per_transaction: 16 };
 
 /// One of each primitive, and numbers for the tests to count in.
 #[repr(C, align(64))]
@@ -90,6 +99,9 @@ impl World {
         specs.push(RegionSpec::of::<Things>("things", 1, 1));
         specs.push(RegionSpec::sized("queues", 1, size_of::<QueueHeader>() + RING, 8));
         specs.push(RegionSpec::sized("buffers", 1, BUFFER, 1));
+        specs.extend(Locks::region_specs(LOCKS));
+        let owners = LOCKS.processes + LOCKS.prepared;
+        specs.extend(TransactionWords::region_specs(TransactionsSize { owners, map_pages: 8 }));
         let plan = Plan::new(&specs).expect("the regions fit");
         let segment = Segment::create(&plan, huge_pages, None).unwrap_or_else(|e| panic!("{e}"));
         let segment: &'static Segment = Box::leak(Box::new(segment));
@@ -198,6 +210,16 @@ impl World {
             self.kill(&worker);
             self.clean_up(me, &worker).expect("outside critical sections");
         }
+    }
+
+    /// The heavyweight locks' table.
+    pub fn locks(self) -> Locks<'static> {
+        Locks::open(self.ipc.segment()).expect("just made")
+    }
+
+    /// What transactions share, and the frames of their map.
+    pub fn transactions(self) -> (TransactionWords<'static>, MapFrames<'static>) {
+        TransactionWords::open(self.ipc.segment()).expect("just made")
     }
 
     pub fn number(self, index: usize) -> &'static AtomicU64 {

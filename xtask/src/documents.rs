@@ -6,7 +6,9 @@
 mod crashes;
 mod facts;
 mod signals;
+mod statements;
 mod tree;
+mod workers;
 
 use std::cell::Cell;
 

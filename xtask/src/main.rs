@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench_report;
 mod ci;
+mod differ;
 mod documents;
 mod fuzz_protocol;
 mod layout;
@@ -70,6 +71,8 @@ enum Command {
         /// Only facts that contain this.
         filter: Option<String>,
     },
+    /// Runs files of statements on tuskd and PostgreSQL 18 and shows where their answers differ.
+    Differ(differ::Arguments),
     /// Measures tuskd beside PostgreSQL 18; ratios first.
     #[command(subcommand)]
     Versus(versus::Comparison),
@@ -104,6 +107,7 @@ fn run(command: Command) -> Result<()> {
         Command::Syscalls { scenarios } => syscalls::run(&scenarios),
         Command::FuzzProtocol(arguments) => fuzz_protocol::run(&arguments),
         Command::Documents { filter } => documents::run(filter.as_deref()),
+        Command::Differ(arguments) => differ::run(&arguments),
         Command::Versus(comparison) => versus::run(&comparison),
         Command::Scenario { name, count } => scenario::run(&name, count),
     }

@@ -163,3 +163,19 @@ fn granting_twice_and_revoking_nothing_are_told() {
     assert_eq!(nothing[0].severity, Severity::Warning);
     assert!(!roles.is_member("alice", "staff"));
 }
+
+#[test]
+fn privileges_come_by_memberships_that_are_inherited() {
+    let mut roles = RolesFile::sample();
+    let has =
+        |roles: &RolesFile, member: &str| roles.has_privileges_of(roles.by_name(member).unwrap(), "company");
+    for (member, expected) in
+        [("alice", true), ("staff", true), ("company", true), ("bob", false), ("owner", true)]
+    {
+        assert_eq!(has(&roles, member), expected, "{member}");
+    }
+    roles.by_name_mut("staff").unwrap().inherit = false;
+    assert!(!has(&roles, "alice"), "staff passes nothing on");
+    assert!(has(&roles, "company"), "a role has its own");
+    assert!(!roles.has_privileges_of(roles.by_name("owner").unwrap(), "no such role"));
+}

@@ -117,17 +117,20 @@ settings! {
             .unit(Unit::Milliseconds),
             "Sets the time interval between checks for disconnection while running queries.",
             "0 disables connection checks.";
-        TCP_KEEPALIVES_COUNT: i64 = int("tcp_keepalives_count", 0, 0, MAX_INT),
+        TCP_KEEPALIVES_COUNT: i64 = int("tcp_keepalives_count", 0, 0, MAX_INT).show(show::zero_without_tcp),
             "Maximum number of TCP keepalive retransmits.",
             "Number of consecutive keepalive retransmits that can be lost before a connection is considered \
              dead. 0 means use the system default.";
-        TCP_KEEPALIVES_IDLE: i64 = int("tcp_keepalives_idle", 0, 0, MAX_INT).unit(Unit::Seconds),
+        TCP_KEEPALIVES_IDLE: i64 = int("tcp_keepalives_idle", 0, 0, MAX_INT).unit(Unit::Seconds)
+            .show(show::zero_without_tcp),
             "Time between issuing TCP keepalives.",
             "0 means use the system default.";
-        TCP_KEEPALIVES_INTERVAL: i64 = int("tcp_keepalives_interval", 0, 0, MAX_INT).unit(Unit::Seconds),
+        TCP_KEEPALIVES_INTERVAL: i64 = int("tcp_keepalives_interval", 0, 0, MAX_INT).unit(Unit::Seconds)
+            .show(show::zero_without_tcp),
             "Time between TCP keepalive retransmits.",
             "0 means use the system default.";
-        TCP_USER_TIMEOUT: i64 = int("tcp_user_timeout", 0, 0, MAX_INT).unit(Unit::Milliseconds),
+        TCP_USER_TIMEOUT: i64 = int("tcp_user_timeout", 0, 0, MAX_INT).unit(Unit::Milliseconds)
+            .show(show::zero_without_tcp),
             "TCP user timeout.",
             "0 means use the system default.";
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::control::data_directory;
-use crate::control::getopt::{self, Opt, Parsed, flag, long_flag, short_value, value};
+use crate::control::getopt::{self, Opt, Parsed, flag, long_flag, long_value, short_value, value};
 use crate::control::program::{Failure, say};
 use crate::os::process::Pid;
 use crate::os::signal::Signal;
@@ -32,7 +32,8 @@ const COMMON: [Opt; 11] = [
     long_flag("end-orphans"),
 ];
 const OF_PG_CTL: [Opt; 2] = [short_value('p', "path"), flag('c', "core-files")];
-const OF_TUSKD: [Opt; 4] = [
+const OF_TUSKD: [Opt; 5] = [
+    long_value("user"),
     value('p', "port"),
     short_value('k', "unix_socket_directories"),
     short_value('h', "listen_addresses"),
@@ -80,6 +81,8 @@ pub struct CtlOptions {
     pub timeout: Duration,
     /// Whether the server may write core files.
     pub core_files: bool,
+    /// Whose the server is to be, if it is not the caller's.
+    pub user: Option<String>,
     /// Whether sessions that outlived their postmaster are ended first.
     pub end_orphans: bool,
 }
@@ -208,6 +211,7 @@ fn options(parsed: &Parsed, spelling: Spelling, mode: ShutdownMode) -> Result<Ct
         wait: waits.is_none_or(|(id, _)| *id == "wait"),
         timeout: timeout(parsed.last("timeout"))?,
         core_files: parsed.has("core-files"),
+        user: parsed.last("user").map(str::to_owned),
         end_orphans: parsed.has("end-orphans"),
     })
 }

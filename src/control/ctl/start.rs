@@ -16,6 +16,7 @@ use crate::control::data_directory::{absolute, reason};
 use crate::control::instance::{self, Found};
 use crate::control::pid_file::PidFile;
 use crate::control::program::{Failure, Outcome, Program, complain, say};
+use crate::control::user::drop_to;
 use crate::os::process::{self, Child, Fork, ForkError};
 
 /// How long sessions without a postmaster may take to leave before they are killed.
@@ -36,6 +37,10 @@ pub fn start(program: &Program, options: &CtlOptions) -> Outcome {
     }
     if options.end_orphans {
         end_orphans(&data_dir)?;
+    }
+    // Before the log file is made, so that it is the user's too.
+    if let Some(user) = &options.user {
+        drop_to(user, &data_dir)?;
     }
     let changes = Changes::of(&data_dir);
     let child = launch(program, options, &data_dir)?;
@@ -93,7 +98,9 @@ fn launch(program: &Program, options: &CtlOptions, data_dir: &Path) -> Result<Ch
     // Everything that can fail is done before the fork, where it can still be told.
     let executable = std::env::current_exe().map_err(|error| cannot(&error))?;
     let log = options.log.as_deref().map(open_log).transpose()?;
-    let mut command = Command::new(&executable);
+    // The user may not reach the folder that this program lies in.
+    let reachable = if options.user.is_some() { Path::new("/proc/self/exe") } else { &executable };
+    let mut command = Command::new(reachable);
     command.arg0(server_name(program, &executable)).arg("-D").arg(data_dir).args(&options.server_args);
     command.stdin(Stdio::null());
     if let Some(log) = log {

@@ -7,6 +7,7 @@ use super::{Auth, InitOptions};
 use crate::control::data_directory;
 use crate::control::getopt::{self, Opt, Parsed, flag, long_flag, long_value, short_value, value};
 use crate::control::program::Failure;
+use crate::control::user::drop_to;
 
 const OPTIONS: &[Opt] = &[
     value('D', "pgdata"),
@@ -78,7 +79,11 @@ pub fn read(args: &[String], fallback_dir: Option<&str>) -> Result<Request, Fail
         Some("--version" | "-V") => return Ok(Request::Version),
         _ => {}
     }
-    let parsed = getopt::parse(OPTIONS, false, args).map_err(Failure::getopt)?;
+    // Of `tuskd init` alone: to initdb `--user` is the beginning of `--username`.
+    let own = [long_value("user")];
+    let own = if fallback_dir.is_some() { &own[..] } else { &[] };
+    let table = [OPTIONS, own].concat();
+    let parsed = getopt::parse(&table, false, args).map_err(Failure::getopt)?;
     if parsed.has("help") {
         return Ok(Request::Help);
     }
@@ -94,6 +99,9 @@ pub fn read(args: &[String], fallback_dir: Option<&str>) -> Result<Request, Fail
     let password_from = password_source(&parsed)?;
     let (auth, md5_asked) = auth(&parsed)?;
     check_password(&auth, password_from.is_some())?;
+    if let Some(name) = parsed.last("user") {
+        drop_to(name, &data_directory::absolute(&data_dir))?;
+    }
     let mut options = InitOptions::new(data_directory::absolute(&data_dir));
     options.auth = auth;
     if let Some(owner) = parsed.last("username") {

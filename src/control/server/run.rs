@@ -1,7 +1,5 @@
 //! `tuskd run`: a server in the foreground, from nothing if need be.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +9,7 @@ use crate::control::getopt::{self, Opt, flag, long_value, short_value, value};
 use crate::control::help;
 use crate::control::init::{self, InitOptions, shell_word};
 use crate::control::program::{Failure, Program, say};
-use crate::os::credentials::{self, User};
+use crate::control::user::drop_to;
 
 const OPTIONS: &[Opt] = &[
     value('D', "pgdata"),
@@ -97,47 +95,6 @@ fn initialise_if_empty(program: &Program, data_dir: &Path) -> Result<(), Failure
             init::create(program, &InitOptions::new(data_dir.to_owned()))
         }
     }
-}
-
-/// Becomes the user, giving it the data directory first if that is root's (or nobody's yet).
-fn drop_to(name: &str, data_dir: &Path) -> Result<(), Failure> {
-    let found = credentials::find_user(name)
-        .map_err(|error| Failure::new(format!("could not look up user \"{name}\": {}", reason(&error))))?;
-    let user = found.ok_or_else(|| Failure::new(format!("user \"{name}\" does not exist")))?;
-    if credentials::effective_uid() == user.uid {
-        return Ok(());
-    }
-    if credentials::effective_uid() != 0 {
-        return Err(Failure::new(format!("only root can run the server as user \"{name}\"")));
-    }
-    give_directory(&user, data_dir).map_err(|error| {
-        let shown = data_dir.display();
-        Failure::new(format!("could not give directory \"{shown}\" to user \"{name}\": {}", reason(&error)))
-    })?;
-    credentials::become_user(&user)
-        .map_err(|error| Failure::new(format!("could not become user \"{name}\": {}", reason(&error))))
-}
-
-/// A directory that belongs to some user already is left as it is: whose it is is not ours to say.
-fn give_directory(user: &User, data_dir: &Path) -> std::io::Result<()> {
-    if data_directory::state(data_dir)? == State::Absent {
-        fs::create_dir_all(data_dir)?;
-    }
-    if fs::symlink_metadata(data_dir)?.uid() == 0 {
-        chown_tree(user, data_dir)?;
-    }
-    Ok(())
-}
-
-/// Links are not followed: what they lead to is outside.
-fn chown_tree(user: &User, path: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid))?;
-    if fs::symlink_metadata(path)?.is_dir() {
-        for entry in fs::read_dir(path)? {
-            chown_tree(user, &entry?.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

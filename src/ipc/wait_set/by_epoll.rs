@@ -142,7 +142,9 @@ impl Method for ByEpoll<'_> {
     fn remove(&mut self, socket: usize) -> io::Result<OwnedFd> {
         self.watch(socket, Readiness::NONE)?;
         let line = self.sockets[socket].take();
-        Ok(line.expect("only `remove` empties a place, and takes the name").fd)
+        let mut line = line.expect("only `remove` empties a place, and takes the name");
+        line.mailbox.wipe();
+        Ok(line.fd)
     }
 
     fn socket(&self, socket: usize) -> BorrowedFd<'_> {
@@ -247,6 +249,14 @@ impl Method for ByEpoll<'_> {
     fn hold(&mut self, lifeline: Lifeline, _instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.lifeline = Some(lifeline);
         Ok(())
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        self.begin(Goal::Ready(&[]), &[])
+    }
+
+    fn leave(&mut self) {
+        // Nothing is in flight without a ring; the end of the process closes everything.
     }
 
     fn ring(&mut self) -> Option<RingIo<'_>> {

@@ -87,8 +87,9 @@ impl Method for Flights<'_> {
         let has_ended = self.end_all(socket);
         let mut line =
             self.sockets[socket].take().expect("only `remove` empties a place, and takes the name");
-        if !matches!(has_ended, Ok(true)) {
-            line.mailbox.leak();
+        match has_ended {
+            Ok(true) => line.mailbox.wipe(),
+            _ => line.mailbox.leak(),
         }
         has_ended.map(|_| line.fd)
     }
@@ -188,6 +189,15 @@ impl Method for Flights<'_> {
 
     fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
         Flights::hold(self, lifeline, instance_lock)
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        self.begin(Goal::Ready(&[]), &[])?;
+        if self.has_queued() { self.look() } else { Ok(()) }
+    }
+
+    fn leave(&mut self) {
+        self.release_files();
     }
 
     fn ring(&mut self) -> Option<RingIo<'_>> {

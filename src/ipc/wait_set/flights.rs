@@ -98,6 +98,14 @@ impl<'s> Flights<'s> {
         self.lifeline.insert(lifeline).register(&mut self.ring, lock)
     }
 
+    /// Lets go of lifeline and lock if no other I/O is in flight: they are not about polls and sockets.
+    pub fn release_files(&mut self) {
+        if self.others_in_flight == 0 && self.lifeline.is_some() {
+            // Else the hang-up waits for the kernel to take the ring apart. It fails only if there are no files.
+            let _ = self.ring.unregister_files();
+        }
+    }
+
     /// The ring, for others.
     pub fn io(&mut self) -> RingIo<'_> {
         RingIo::new(&mut self.ring, &mut self.others_done, &mut self.others_in_flight)
@@ -246,8 +254,15 @@ impl<'s> Flights<'s> {
                 return Ok(false);
             }
         }
-        self.look()?;
+        if self.has_queued() {
+            self.look()?;
+        }
         Ok(true)
+    }
+
+    /// Whether something was started that the kernel does not know of yet.
+    pub fn has_queued(&self) -> bool {
+        self.ring.has_queued()
     }
 
     /// Cancels an operation. Its own completion, if there is one, may come later than this returns.
@@ -335,9 +350,8 @@ impl Drop for Flights<'_> {
         for line in self.sockets.iter_mut().flatten().filter(|line| line.uses_memory()) {
             line.mailbox.leak();
         }
-        if has_ended && self.others_in_flight == 0 && self.lifeline.is_some() {
-            // Else the hang-up waits for the kernel to take the ring apart. It fails only if there are no files.
-            let _ = self.ring.unregister_files();
+        if has_ended {
+            self.release_files();
         }
     }
 }

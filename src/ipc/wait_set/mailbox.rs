@@ -60,6 +60,15 @@ impl Mailbox {
         &self.inbox[..self.received]
     }
 
+    /// Nothing of the bytes is left.
+    pub fn wipe(&mut self) {
+        self.discard_unsent();
+        self.outbox.resize(self.outbox.capacity(), 0);
+        self.outbox.clear();
+        self.inbox.fill(0);
+        self.received = 0;
+    }
+
     /// Gives the memory up without freeing it, as the kernel may still use it.
     pub fn leak(&mut self) {
         std::mem::forget(std::mem::take(self));
@@ -82,5 +91,11 @@ mod tests {
         mailbox.append(&vec![0; 2 * KEPT_OUTBOX]);
         mailbox.discard_unsent();
         assert!(mailbox.outbox.capacity() <= KEPT_OUTBOX);
+        mailbox.append(b"secret");
+        mailbox.room()[..3].copy_from_slice(b"abc");
+        mailbox.has_received(3);
+        mailbox.wipe();
+        assert_eq!((mailbox.unsent(), mailbox.received()), (&b""[..], &b""[..]));
+        assert!(mailbox.room().iter().all(|byte| *byte == 0));
     }
 }

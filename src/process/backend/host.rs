@@ -12,12 +12,13 @@ use super::results::Line;
 use super::session::terminated;
 use super::startup::{Client, Peer};
 use super::statement_log;
+use super::tcp::{self, TcpOptions};
 use crate::config::{self, AlterSystem as ConfigAlterSystem, Scope as ConfigScope};
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::pidfd::PidFd;
 use crate::os::process::{self, Pid};
 use crate::protocol::encode::Encoder;
-use crate::report::{self, Report, Severity, SqlState};
+use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::sql::host::{
     AlterSystem, Host, Scope, SessionFacts, SettingRow, StatementClass, TransactionEvent,
 };
@@ -46,6 +47,10 @@ pub struct HostState {
     levels: Vec<u32>,
     /// When the configuration was read last.
     pub loaded_at: i64,
+    /// What the socket was asked for.
+    pub tcp: TcpOptions,
+    /// When the client is looked for next, while a statement runs.
+    check_client_at: Option<Monotonic>,
     checks: u32,
 }
 
@@ -60,6 +65,8 @@ impl HostState {
             was_logged: false,
             levels: Vec::new(),
             loaded_at: now(),
+            tcp: TcpOptions::default(),
+            check_client_at: None,
             checks: 0,
         }
     }
@@ -88,7 +95,13 @@ pub fn facts(ctx: &ProcessContext<'_>, client: &Client) -> SessionFacts {
             Peer::Unix { .. } => None,
             Peer::Tcp { address, port } => Some((address.to_string(), i32::from(*port))),
         },
-        server: None,
+        server: match &client.peer {
+            Peer::Unix { .. } => None,
+            Peer::Tcp { .. } => {
+                let address = ctx.speaker.as_ref().map(|speaker| speaker.local_host.clone());
+                address.map(|address| (address, ctx.settings.get(config::PORT) as i32))
+            }
+        },
         version: format!("{} on x86_64-linux, compiled by rustc", report::VERSION),
         postmaster_start: ctx.server.started.as_microsecond() - EPOCH_2000_US,
     }
@@ -124,10 +137,36 @@ impl Backend<'_, '_, '_> {
         if self.ctx.me.take_interrupts(Interrupts::CANCEL) == Interrupts::CANCEL {
             return Err(Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
         }
+        if self.ctx.me.take_interrupts(Interrupts::FLOATING_POINT) == Interrupts::FLOATING_POINT {
+            return Err(floating_point_exception());
+        }
+        Ok(())
+    }
+
+    /// Settings may have changed that the kernel is to know.
+    fn apply_settings(&mut self) {
+        self.state.tcp.apply(self.ctx, self.line.borrow().socket());
+    }
+
+    /// A long statement looks whether anybody waits for its result (`client_connection_check_interval`).
+    fn check_client(&mut self) -> report::Result<()> {
+        let interval = self.ctx.settings.millis(config::CLIENT_CONNECTION_CHECK_INTERVAL);
+        if interval <= 0 {
+            self.state.check_client_at = None;
+            return Ok(());
+        }
+        let now = Monotonic::now();
+        if self.state.check_client_at.is_none_or(|at| now >= at) {
+            self.state.check_client_at = Some(now.saturating_add(Duration::from_millis(interval as u64)));
+            if tcp::is_closed(self.line.borrow().socket()) {
+                return Err(Report::fatal(SqlState::CONNECTION_FAILURE, "connection to client lost"));
+            }
+        }
         Ok(())
     }
 
     fn check_deadlines(&mut self) -> report::Result<()> {
+        self.check_client()?;
         let state = &mut *self.state;
         if state.statement_deadline.is_none() && state.transaction_deadline.is_none() {
             return Ok(());
@@ -158,6 +197,14 @@ impl Backend<'_, '_, '_> {
         let since = if begins { (now() + EPOCH_2000_US) as u64 } else { 0 };
         self.ctx.server.activities.of(self.ctx.id.slot()).set_transaction_start(since);
     }
+}
+
+/// What SIGFPE says.
+pub fn floating_point_exception() -> Box<Report> {
+    Report::error(SqlState::FLOATING_POINT_EXCEPTION, "floating-point exception").with_detail(
+        "An invalid floating-point operation was signaled. This probably means an out-of-range result or an invalid \
+         operation, such as division by zero.",
+    )
 }
 
 /// What `transaction_timeout` says.
@@ -203,11 +250,12 @@ impl Host for Backend<'_, '_, '_> {
     fn sleep_until(&mut self, deadline: i64) -> report::Result<()> {
         let micros = u64::try_from(deadline.saturating_sub(now())).unwrap_or(0);
         let end = Monotonic::now().saturating_add(Duration::from_micros(micros));
-        let deadlines = [self.state.statement_deadline, self.state.transaction_deadline];
-        let until = deadlines.into_iter().flatten().fold(end, Ord::min);
         loop {
             self.check_interrupts()?;
             self.check_deadlines()?;
+            let state = &self.state;
+            let deadlines = [state.statement_deadline, state.transaction_deadline, state.check_client_at];
+            let until = deadlines.into_iter().flatten().fold(end, Ord::min);
             if Monotonic::now() >= end {
                 return Ok(());
             }
@@ -300,13 +348,16 @@ impl Host for Backend<'_, '_, '_> {
         };
         let superuser = self.state.facts.superuser;
         match value {
-            Some(value) => self.ctx.settings.set(name, value, scope, superuser),
-            None => self.ctx.settings.reset(name, scope, superuser),
+            Some(value) => self.ctx.settings.set(name, value, scope, superuser)?,
+            None => self.ctx.settings.reset(name, scope, superuser)?,
         }
+        self.apply_settings();
+        Ok(())
     }
 
     fn reset_all(&mut self) -> report::Result<()> {
         self.ctx.settings.reset_all();
+        self.apply_settings();
         Ok(())
     }
 
@@ -368,6 +419,7 @@ impl Backend<'_, '_, '_> {
     fn leave(&mut self, keep: bool) {
         if let Some(level) = self.state.levels.pop() {
             self.ctx.settings.leave(level, keep);
+            self.apply_settings();
         }
     }
 }

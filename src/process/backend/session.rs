@@ -8,7 +8,7 @@ use super::super::activity::{State as Activity, TlsRow};
 use super::super::connection::{Connection, Got};
 use super::super::context::ProcessContext;
 use super::Over;
-use super::host::{self, Backend, HostState, facts, transaction_timed_out};
+use super::host::{self, Backend, HostState, facts, floating_point_exception, transaction_timed_out};
 use super::results::{Line, Results, describe, postmaster_dead};
 use super::startup::{Client, Peer, publish_cancel_key};
 use super::statement_log::{self, Timed};
@@ -107,6 +107,8 @@ impl<'a, 's> Session<'a, 's> {
                 Over::Told(report)
             })?;
         }
+        let is_tcp = matches!(self.client.peer, Peer::Tcp { .. });
+        self.state.tcp.begin(self.ctx, self.line.borrow().socket(), is_tcp);
         activity.set_application_name(self.ctx.settings.get(config::APPLICATION_NAME));
         let key = publish_cancel_key(self.ctx, parameters.minor)?;
         let pid = process::pid().as_raw_nonzero().get();
@@ -227,8 +229,13 @@ impl<'a, 's> Session<'a, 's> {
         if taken.contains(Interrupts::TERMINATE) {
             return Err(Over::Told(terminated()));
         }
+        if taken.contains(Interrupts::FLOATING_POINT) {
+            // Nobody waits for an answer that this could be.
+            self.ctx.log(&floating_point_exception());
+        }
         if taken.contains(Interrupts::RELOAD) {
             self.ctx.reload();
+            self.state.tcp.apply(self.ctx, self.line.borrow().socket());
             self.state.loaded_at = host::now();
             for (name, value) in self.ctx.settings.take_report_changes() {
                 Encoder::new(&mut self.line.borrow_mut().out).parameter_status(name, &value);

@@ -11,13 +11,13 @@ use super::super::connection::{Connection, Got};
 use super::super::connections::Taken;
 use super::super::context::{ProcessContext, Speaker};
 use super::super::kinds::Kind;
-use super::Over;
+use super::{Over, limits};
 use crate::auth::authenticator::{
     AuthRequest, Authenticator, Facts, Identity, Next, Origin, Replication, Rules, TlsCertificate, TlsFacts,
 };
 use crate::auth::databases;
 use crate::auth::roles::Role;
-use crate::auth::{login, password::PasswordSettings, roles::RolesFile, system::SystemFiles};
+use crate::auth::{login, password::PasswordSettings, system::SystemFiles};
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::protocol::cancel_key::CancelKey;
@@ -104,11 +104,13 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
             "replication connections are not supported yet",
         )));
     }
-    let (identity, role) = authenticate(ctx, connection, &parameters, &peer, deadline)?;
+    let (identity, role, may_use_reserved) = authenticate(ctx, connection, &parameters, &peer, deadline)?;
     ctx.title.set_activity("startup");
-    take_slot(ctx, &role)?;
-    let database = databases::connect(&parameters.database).map_err(Over::Told)?.oid;
-    Ok(Client { parameters, role, database, identity, peer })
+    limits::check_role(ctx, &role)?;
+    take_slot(ctx, &role, may_use_reserved)?;
+    let database = databases::connect(&parameters.database).map_err(Over::Told)?;
+    limits::check_database(ctx, &role, database)?;
+    Ok(Client { parameters, role, database: database.oid, identity, peer })
 }
 
 /// The other end as the log names it.
@@ -313,15 +315,16 @@ fn authenticate(
     parameters: &StartupParameters,
     peer: &Peer,
     deadline: Monotonic,
-) -> Result<(Identity, Role), Over> {
+) -> Result<(Identity, Role, bool), Over> {
     let told = |report: Box<Report>| Over::Told(report);
-    let roles = RolesFile::read(&ctx.server.data_dir).map_err(told)?;
-    let access = ctx.access.clone();
+    let roles = ctx.access.roles.current(&ctx.server.data_dir).map_err(told)?;
+    let ctx = &*ctx;
+    let access = &*ctx.access;
     let system = SystemFiles::default();
     let rules = Rules {
         hba: &access.hba,
         ident: &access.ident,
-        roles: &roles,
+        roles: &*roles,
         system: &system,
         passwords: PasswordSettings::default(),
     };
@@ -349,8 +352,9 @@ fn authenticate(
         }
         match step.next {
             Next::Done(identity) => {
-                let role = login::role(&parameters.user, &roles).map_err(told)?;
-                return Ok((identity, role));
+                let role = login::role(&parameters.user, &*roles).map_err(told)?;
+                let may_use_reserved = roles.has_privileges_of(&role, "pg_use_reserved_connections");
+                return Ok((identity, role, may_use_reserved));
             }
             Next::Failed(report) => return Err(told(report)),
             Next::Feed { max_length } => {
@@ -413,12 +417,17 @@ fn answer(
 }
 
 /// Takes a connection slot; the last ones are for some only.
-fn take_slot(ctx: &ProcessContext<'_>, role: &Role) -> Result<(), Over> {
+fn take_slot(ctx: &ProcessContext<'_>, role: &Role, may_use_reserved: bool) -> Result<(), Over> {
     let told = |text: &str| Err(Over::Told(Report::fatal(SqlState::TOO_MANY_CONNECTIONS, text)));
     let connections = ctx.server.connections;
     let for_superusers = ctx.settings.get(config::SUPERUSER_RESERVED_CONNECTIONS) as usize;
     let reserved = for_superusers + ctx.settings.get(config::RESERVED_CONNECTIONS) as usize;
-    match connections.take(ctx.id, if role.superuser { 0 } else { reserved }) {
+    let kept = match (role.superuser, may_use_reserved) {
+        (true, _) => 0,
+        (false, true) => for_superusers,
+        (false, false) => reserved,
+    };
+    match connections.take(ctx.id, kept) {
         Taken::Place => Ok(()),
         Taken::Full => told("sorry, too many clients already"),
         Taken::Reserved if connections.free() <= for_superusers || reserved == for_superusers => {

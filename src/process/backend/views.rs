@@ -168,8 +168,9 @@ impl Backend<'_, '_, '_> {
         let waits = WaitEvent::from_number(words.wait_event.load(Ordering::Relaxed));
         let is_session = kind == Kind::Backend;
         let may_see = self.state.facts.superuser || row.user_name == self.state.facts.user;
-        let id = |number: u32| if is_session { Datum::Oid(number) } else { Datum::Null };
-        let name = |text: &str| if is_session { Datum::text(text) } else { Datum::Null };
+        // Workers that are connected to a database have one too.
+        let id = |number: u32| if number == 0 { Datum::Null } else { Datum::Oid(number) };
+        let name = |text: &str| if text.is_empty() { Datum::Null } else { Datum::text(text) };
         let seen = |datum: Datum| if may_see { datum } else { Datum::Null };
         let query = match (is_session, may_see) {
             (true, true) => row.query.as_str(),
@@ -200,7 +201,7 @@ impl Backend<'_, '_, '_> {
             Datum::Null,
             Datum::Null,
             Datum::text(query),
-            Datum::text(kind.info().backend_type),
+            Datum::text(row.backend_type(kind)),
         ]
     }
 

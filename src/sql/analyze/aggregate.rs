@@ -1,15 +1,12 @@
 //! Aggregates in expressions.
 
-use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments};
-
 use crate::report::{ReportExt, Result, SqlState};
 use crate::sql::functions::{Body, functions_named};
+use crate::sql::parse::tree as ast;
 use crate::sql::types::Type;
 
 use super::expr::{AggregateCall, Expr};
 use super::operator::{Placed, Resolved};
-use super::syntax::plain_arguments;
-use super::tree::SortKey;
 use super::{Analyzer, Clause};
 
 impl Analyzer<'_> {
@@ -24,12 +21,11 @@ impl Analyzer<'_> {
             return Ok(None);
         }
         self.check_place(at)?;
-        if !function.within_group.is_empty() {
+        if function.within_group {
             return self.not_supported(at, "WITHIN GROUP");
         }
-        let (distinct, order_by) = clauses(function);
         let outer = std::mem::replace(&mut self.in_aggregate, true);
-        let collected = self.aggregate_parts(name, function, order_by, distinct, at);
+        let collected = self.aggregate_parts(name, function, at);
         self.in_aggregate = outer;
         let call = collected?;
         let ty = call.ty;
@@ -57,8 +53,6 @@ impl Analyzer<'_> {
         &mut self,
         name: &str,
         function: &ast::Function,
-        order_by: &[ast::OrderByExpr],
-        distinct: bool,
         at: Option<u32>,
     ) -> Result<AggregateCall> {
         let args = self.aggregate_arguments(name, function, at)?;
@@ -78,25 +72,29 @@ impl Analyzer<'_> {
         };
         let arg_count = args.len();
         let mut keys = Vec::new();
-        for item in order_by {
+        for item in &function.order_by {
             let analysed = self.expr(&item.expr)?;
             let key = self.settle_unknown(analysed, None)?;
             let column = args.iter().position(|arg| arg.same(&key)).unwrap_or_else(|| {
                 args.push(key);
                 args.len() - 1
             });
-            let descending = item.options.asc == Some(false);
-            keys.push(SortKey {
-                column,
-                descending,
-                nulls_first: item.options.nulls_first.unwrap_or(descending),
-            });
+            keys.push(self.sort_key(column, item)?);
         }
         let filter = match &function.filter {
             Some(filter) => Some(self.filter(filter)?),
             None => None,
         };
-        Ok(AggregateCall { name: found.name, kind, args, distinct, order_by: keys, arg_count, filter, ty })
+        Ok(AggregateCall {
+            name: found.name,
+            kind,
+            args,
+            distinct: function.distinct,
+            order_by: keys,
+            arg_count,
+            filter,
+            ty,
+        })
     }
 
     fn filter(&mut self, filter: &ast::Expr) -> Result<Expr> {
@@ -112,7 +110,7 @@ impl Analyzer<'_> {
         function: &ast::Function,
         at: Option<u32>,
     ) -> Result<Vec<Placed>> {
-        if let [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] = plain_arguments(function) {
+        if function.star {
             if name == "count" {
                 return Ok(Vec::new());
             }
@@ -122,7 +120,7 @@ impl Analyzer<'_> {
                     "No function matches the given name and argument types. You might need to add explicit type casts.",
                 ));
         }
-        let (args, _) = self.arguments(function)?;
+        let args = self.arguments(function)?;
         if args.is_empty() && name == "count" {
             let message = "count(*) must be used to call a parameterless aggregate function";
             return Err(self.error_at(at, SqlState::WRONG_OBJECT_TYPE, message));
@@ -137,17 +135,4 @@ impl Analyzer<'_> {
         }
         Ok((arg, place))
     }
-}
-
-/// `DISTINCT` and `ORDER BY` within an aggregate's parentheses.
-fn clauses(function: &ast::Function) -> (bool, &[ast::OrderByExpr]) {
-    let FunctionArguments::List(list) = &function.args else {
-        return (false, &[]);
-    };
-    let distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
-    let order_by = list.clauses.iter().find_map(|clause| match clause {
-        FunctionArgumentClause::OrderBy(order_by) => Some(order_by.as_slice()),
-        _ => None,
-    });
-    (distinct, order_by.unwrap_or_default())
 }

@@ -161,7 +161,7 @@ impl Analyzer<'_> {
     pub(super) fn literal_of(&self, text: &str, to: Type, at: Option<u32>) -> Result<Expr> {
         let read = input::parse(text, to, &self.environment.formats, self.environment.now);
         let datum = read.map_err(|report| match at {
-            Some(at) => report.at(at),
+            Some(at) => report.at(self.source.position(at)),
             None => report,
         })?;
         Ok(Expr::Const(datum, to))

@@ -1,8 +1,7 @@
 //! `FROM`: views, functions, queries, and their joins.
 
-use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::tree::{self as ast, FromKind, JoinCondition};
 use crate::sql::types::Type;
 use crate::sql::views::SystemView;
 
@@ -10,7 +9,7 @@ use super::coerce::Context;
 use super::expr::{Column, Expr};
 use super::scope::{Scope, ScopeColumn};
 use super::tree::{From, FunctionSource, Join, JoinKind};
-use super::{Analyzer, Clause, ident, object_name};
+use super::{Analyzer, Clause};
 
 /// A part of `FROM` that was analysed, and the columns it adds.
 struct Source {
@@ -22,25 +21,19 @@ struct Source {
 
 impl Analyzer<'_> {
     /// The list behind `FROM`; its names go to the scope at hand.
-    pub(super) fn list_of_from(&mut self, items: &[ast::TableWithJoins]) -> Result<Option<From>> {
+    pub(super) fn list_of_from(&mut self, items: &[ast::FromItem]) -> Result<Option<From>> {
         let mut from: Option<(From, usize)> = None;
         for item in items {
-            from = Some(self.table_with_joins(item, from)?);
+            from = Some(self.list_item(item, from)?);
         }
         Ok(from.map(|(from, _)| from))
     }
 
     /// Joins are built onto what stands left of them. That changes nothing, unless a join keeps rows of its right side:
     /// then it is built apart first.
-    fn table_with_joins(
-        &mut self,
-        item: &ast::TableWithJoins,
-        left: Option<(From, usize)>,
-    ) -> Result<(From, usize)> {
-        let keeps_right = item.joins.iter().any(|join| {
-            use JoinOperator as J;
-            matches!(join.join_operator, J::Right(_) | J::RightOuter(_) | J::FullOuter(_))
-        });
+    fn list_item(&mut self, item: &ast::FromItem, left: Option<(From, usize)>) -> Result<(From, usize)> {
+        let keeps_right =
+            spine(item).1.iter().any(|join| matches!(join.kind, ast::JoinKind::Right | ast::JoinKind::Full));
         if keeps_right && left.is_some() {
             let offset = self.scope().width;
             let right = self.join_chain(item, None, offset)?;
@@ -51,14 +44,15 @@ impl Analyzer<'_> {
 
     fn join_chain(
         &mut self,
-        item: &ast::TableWithJoins,
+        item: &ast::FromItem,
         left: Option<(From, usize)>,
         offset: usize,
     ) -> Result<(From, usize)> {
         // What USING merges are this chain's columns, not those of the items before it.
         let own_columns = self.scope().columns.len();
-        let mut chain = self.factor(&item.relation, left, offset)?;
-        for join in &item.joins {
+        let (first, joins) = spine(item);
+        let mut chain = self.factor(first, left, offset)?;
+        for join in joins {
             chain = self.join(join, chain, offset, own_columns)?;
         }
         Ok(chain)
@@ -66,16 +60,11 @@ impl Analyzer<'_> {
 
     fn factor(
         &mut self,
-        factor: &TableFactor,
+        item: &ast::FromItem,
         left: Option<(From, usize)>,
         offset: usize,
     ) -> Result<(From, usize)> {
-        if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
-            let inner_offset = self.scope().width;
-            let inner = self.join_chain(table_with_joins, None, inner_offset)?;
-            return Ok(cross(left, inner, false));
-        }
-        let source = self.source_of(factor, left.is_some() && offset == 0)?;
+        let source = self.source_of(item, left.is_some() && offset == 0)?;
         let width = source.columns.len();
         let lateral = source.lateral;
         self.add_relation(source.alias, source.columns)?;
@@ -91,44 +80,30 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    fn source_of(&mut self, factor: &TableFactor, may_be_lateral: bool) -> Result<Source> {
-        match factor {
-            TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, .. } => {
-                self.relation(name, alias.as_ref())
+    fn source_of(&mut self, item: &ast::FromItem, may_be_lateral: bool) -> Result<Source> {
+        let at = item.alias.as_ref().map_or(item.at, |alias| alias.name.at);
+        let alias = item.alias.as_ref();
+        Ok(match &item.kind {
+            FromKind::Table { relation, sample: None } => self.relation(&relation.name, alias)?,
+            FromKind::Table { sample: Some(sample), .. } => {
+                return self.not_supported(Some(sample.method.at), "TABLESAMPLE");
             }
-            TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
-                self.function_source(name, &args.args, *with_ordinality, alias.as_ref(), may_be_lateral)
-            }
-            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
-                self.function_source(name, args, *with_ordinality, alias.as_ref(), may_be_lateral)
-            }
-            TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
-                let args: Vec<ast::FunctionArg> = array_exprs
-                    .iter()
-                    .map(|expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr.clone())))
-                    .collect();
-                let name = ast::ObjectName::from(vec![ast::Ident::new("unnest")]);
-                self.function_source(&name, &args, *with_ordinality, alias.as_ref(), may_be_lateral)
-            }
-            TableFactor::Derived { lateral, subquery, alias, .. } => {
-                self.derived(subquery, alias.as_ref(), *lateral && may_be_lateral)
-            }
-            _ => self.not_supported(None, "this item of FROM"),
-        }
+            FromKind::Function(function) => self.function_source(function, alias, may_be_lateral, item.at)?,
+            FromKind::Query { query, lateral } => self.derived(query, alias, *lateral && may_be_lateral)?,
+            FromKind::Join(_) => return self.not_supported(Some(at), "a name for a join"),
+        })
     }
 
-    fn relation(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Source> {
-        let at = name.0.first().and_then(|part| part.as_ident()).and_then(|part| self.place_of(part.span));
-        if let Some(word) = name.0.iter().filter_map(|part| part.as_ident()).find(|part| is_reserved(part)) {
-            let at = self.place_of(word.span);
-            let message = format!("syntax error at or near \"{}\"", word.value);
-            return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
-        }
-        let names = object_name(name);
-        let (schema, last) = match names.as_slice() {
+    fn relation(&mut self, name: &ast::QualifiedName, alias: Option<&ast::Alias>) -> Result<Source> {
+        let at = Some(name.at);
+        let (schema, last) = match name.parts.as_slice() {
             [name] => (None, name),
             [schema, name] => (Some(schema.as_str()), name),
-            _ => return self.not_supported(at, "a name of another database"),
+            [_, _, _] => return self.not_supported(at, "a name of another database"),
+            _ => {
+                let message = format!("improper qualified name (too many dotted names): {}", name.dotted());
+                return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
+            }
         };
         if schema.is_none()
             && let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == *last)
@@ -137,11 +112,10 @@ impl Analyzer<'_> {
             return self.cte_source(last, &query, scopes, alias);
         }
         let Some(view) = SystemView::by_name(schema, last) else {
-            let message = format!("relation \"{}\" does not exist", names.join("."));
-            return Err(self.error_at(at, SqlState::UNDEFINED_TABLE, message));
+            return Err(self.missing_relation(name));
         };
         let columns = view.columns().iter().map(|column| (column.name.to_owned(), column.ty)).collect();
-        let (alias, columns) = self.aliased(last, columns, alias, false)?;
+        let (alias, columns) = self.aliased(last, columns, alias)?;
         Ok(Source { from: From::View(view, alias.clone()), alias, columns, lateral: false })
     }
 
@@ -151,7 +125,7 @@ impl Analyzer<'_> {
         name: &str,
         query: &super::Query,
         scopes: usize,
-        alias: Option<&ast::TableAlias>,
+        alias: Option<&ast::Alias>,
     ) -> Result<Source> {
         let mut query = query.clone();
         // The scope being made is not one that a query in FROM sees.
@@ -160,7 +134,7 @@ impl Analyzer<'_> {
             query.each_column(level, &mut |column| column.level += further);
         }
         let columns = query.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
-        let (alias, columns) = self.aliased(name, columns, alias, false)?;
+        let (alias, columns) = self.aliased(name, columns, alias)?;
         Ok(Source {
             from: From::Subquery { query: Box::new(query), alias: alias.clone() },
             alias,
@@ -172,7 +146,7 @@ impl Analyzer<'_> {
     fn derived(
         &mut self,
         subquery: &ast::Query,
-        alias: Option<&ast::TableAlias>,
+        alias: Option<&ast::Alias>,
         lateral: bool,
     ) -> Result<Source> {
         let query = if lateral {
@@ -184,7 +158,7 @@ impl Analyzer<'_> {
             query?
         };
         let columns = query.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
-        let (alias, columns) = self.aliased("unnamed_subquery", columns, alias, false)?;
+        let (alias, columns) = self.aliased("unnamed_subquery", columns, alias)?;
         Ok(Source {
             from: From::Subquery { query: Box::new(query), alias: alias.clone() },
             alias,
@@ -195,42 +169,52 @@ impl Analyzer<'_> {
 
     fn function_source(
         &mut self,
-        name: &ast::ObjectName,
-        args: &[ast::FunctionArg],
-        ordinality: bool,
-        alias: Option<&ast::TableAlias>,
+        function: &ast::FromFunction,
+        alias: Option<&ast::Alias>,
         lateral: bool,
+        at: u32,
     ) -> Result<Source> {
-        let function = function_of(name, args);
+        let [(call, typed)] = function.functions.as_slice() else {
+            return self.not_supported(Some(at), "ROWS FROM of several functions");
+        };
+        if let Some(column) = function.columns.first().or(typed.first()) {
+            let message = "a column definition list is only allowed for functions returning \"record\"";
+            return Err(self.error_at(Some(column.name.at), SqlState::SYNTAX_ERROR, message));
+        }
+        let (call_source, ty) = self.function_rows(call, lateral)?;
+        let function_name = super::target_names::column_name(call).unwrap_or_default();
+        // A function's one column is called as its alias.
+        let column = alias.map_or_else(|| function_name.clone(), |alias| alias.name.text.clone());
+        let mut columns = vec![(column, ty)];
+        let ordinality = function.ordinality;
+        if ordinality {
+            columns.push(("ordinality".to_owned(), Type::INT8));
+        }
+        let (alias, columns) = self.aliased(&function_name, columns, alias)?;
+        let from = From::Function { call: call_source, alias: alias.clone(), ordinality };
+        Ok(Source { from, alias, columns, lateral })
+    }
+
+    fn function_rows(&mut self, call: &ast::Expr, lateral: bool) -> Result<(FunctionSource, Type)> {
         let clause = std::mem::replace(&mut self.clause, Clause::From);
         let hidden = if lateral { None } else { self.scopes.pop() };
         self.scopes.push(Scope::default());
-        let analysed = self.expr(&ast::Expr::Function(function));
+        let analysed = self.expr(call);
         let inner = self.scopes.pop().unwrap_or_default();
         self.scopes.extend(hidden);
         self.clause = clause;
         let analysed = analysed?;
         let ty = analysed.ty();
         let mut set_calls = inner.set_calls;
-        let call = match (analysed, set_calls.pop()) {
+        let source = match (analysed, set_calls.pop()) {
             (Expr::SetCall(..), Some(call)) if set_calls.is_empty() => FunctionSource::Set(call),
             (expr, None) => FunctionSource::Scalar(Box::new(expr)),
-            _ => return self.not_supported(None, "a set-returning function within a function in FROM"),
+            _ => {
+                let at = Some(call.at);
+                return self.not_supported(at, "a set-returning function within a function in FROM");
+            }
         };
-        let function_name = object_name(name).pop().unwrap_or_default();
-        // A function's one column is called as its alias.
-        let column = alias.map_or_else(|| function_name.clone(), |alias| ident(&alias.name));
-        let mut columns = vec![(column, ty)];
-        if ordinality {
-            columns.push(("ordinality".to_owned(), Type::INT8));
-        }
-        let (alias, columns) = self.aliased(&function_name, columns, alias, true)?;
-        Ok(Source {
-            from: From::Function { call, alias: alias.clone(), ordinality },
-            alias,
-            columns,
-            lateral,
-        })
+        Ok((source, ty))
     }
 
     /// The names that an alias gives.
@@ -238,13 +222,12 @@ impl Analyzer<'_> {
         &self,
         name: &str,
         mut columns: Vec<(String, Type)>,
-        alias: Option<&ast::TableAlias>,
-        _function: bool,
+        alias: Option<&ast::Alias>,
     ) -> Result<(String, Vec<(String, Type)>)> {
         let Some(alias) = alias else {
             return Ok((name.to_owned(), columns));
         };
-        let alias_name = ident(&alias.name);
+        let alias_name = alias.name.text.clone();
         if alias.columns.len() > columns.len() {
             let message = format!(
                 "table \"{alias_name}\" has {} columns available but {} columns specified",
@@ -254,7 +237,7 @@ impl Analyzer<'_> {
             return Err(self.error_at(None, SqlState::INVALID_COLUMN_REFERENCE, message));
         }
         for (column, new) in columns.iter_mut().zip(&alias.columns) {
-            column.0 = ident(&new.name);
+            column.0 = new.text.clone();
         }
         Ok((alias_name, columns))
     }
@@ -266,33 +249,38 @@ impl Analyzer<'_> {
         offset: usize,
         own_columns: usize,
     ) -> Result<(From, usize)> {
-        let (kind, constraint) = self.join_kind(&join.join_operator)?;
+        let kind = match join.kind {
+            ast::JoinKind::Inner => JoinKind::Inner,
+            ast::JoinKind::Left => JoinKind::Left,
+            ast::JoinKind::Right => JoinKind::Right,
+            ast::JoinKind::Full => JoinKind::Full,
+        };
         let first_right = self.scope().columns.len();
         let left_width = left.1;
         let outer_right = matches!(kind, JoinKind::Right | JoinKind::Full);
-        let (right, lateral) = match &join.relation {
-            TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                let inner_offset = self.scope().width;
-                (self.join_chain(table_with_joins, None, inner_offset)?, false)
-            }
-            factor => {
-                let source = self.source_of(factor, offset == 0 && !outer_right)?;
-                let width = source.columns.len();
-                self.add_relation(source.alias, source.columns)?;
-                ((source.from, width), source.lateral)
-            }
+        let (right, lateral) = if is_join(&join.right) {
+            let inner_offset = self.scope().width;
+            (self.join_chain(&join.right, None, inner_offset)?, false)
+        } else {
+            let source = self.source_of(&join.right, offset == 0 && !outer_right)?;
+            let width = source.columns.len();
+            self.add_relation(source.alias, source.columns)?;
+            ((source.from, width), source.lateral)
         };
-        let on = match constraint {
-            JoinConstraint::On(on) => Some(self.join_condition(on, offset)?),
-            JoinConstraint::Using(names) => {
-                let names: Vec<String> = names.iter().filter_map(|name| object_name(name).pop()).collect();
+        let on = match &join.condition {
+            JoinCondition::On(on) => Some(self.join_condition(on, offset)?),
+            JoinCondition::Using(_, Some(alias)) => {
+                return self.not_supported(Some(alias.at), "a name for USING's columns");
+            }
+            JoinCondition::Using(names, None) => {
+                let names: Vec<_> = names.iter().map(|name| (name.text.clone(), Some(name.at))).collect();
                 self.using(&names, own_columns, first_right, kind, offset)?
             }
-            JoinConstraint::Natural => {
+            JoinCondition::Natural => {
                 let names = self.common_names(own_columns, first_right);
                 self.using(&names, own_columns, first_right, kind, offset)?
             }
-            JoinConstraint::None => None,
+            JoinCondition::None => None,
         };
         let width = left_width + right.1;
         let (right, right_width) = right;
@@ -308,29 +296,18 @@ impl Analyzer<'_> {
         Ok(condition)
     }
 
-    fn join_kind<'j>(&self, operator: &'j JoinOperator) -> Result<(JoinKind, &'j JoinConstraint)> {
-        use JoinOperator as J;
-        Ok(match operator {
-            J::Join(on) | J::Inner(on) | J::CrossJoin(on) => (JoinKind::Inner, on),
-            J::Left(on) | J::LeftOuter(on) => (JoinKind::Left, on),
-            J::Right(on) | J::RightOuter(on) => (JoinKind::Right, on),
-            J::FullOuter(on) => (JoinKind::Full, on),
-            _ => return self.not_supported(None, "this kind of join"),
-        })
-    }
-
-    fn common_names(&mut self, own_columns: usize, first_right: usize) -> Vec<String> {
+    fn common_names(&mut self, own_columns: usize, first_right: usize) -> Vec<(String, Option<u32>)> {
         let (left, right) = self.scope().columns.split_at(first_right);
         let left = left[own_columns..].iter().filter(|column| !column.hidden);
         left.filter(|column| right.iter().any(|other| other.name == column.name && !other.hidden))
-            .map(|column| column.name.clone())
+            .map(|column| (column.name.clone(), None))
             .collect()
     }
 
     /// `USING`: equal columns become one, in front of the others.
     fn using(
         &mut self,
-        names: &[String],
+        names: &[(String, Option<u32>)],
         own_columns: usize,
         first_right: usize,
         kind: JoinKind,
@@ -338,7 +315,7 @@ impl Analyzer<'_> {
     ) -> Result<Option<Expr>> {
         let mut tests = Vec::new();
         let mut merged = Vec::new();
-        for name in names {
+        for (name, at) in names {
             let find = |columns: &[ScopeColumn], from: usize| {
                 columns.iter().position(|column| column.name == *name && !column.hidden).map(|at| at + from)
             };
@@ -349,7 +326,7 @@ impl Analyzer<'_> {
                 let side = if left_at.is_none() { "left" } else { "right" };
                 let message =
                     format!("column \"{name}\" specified in USING clause does not exist in {side} table");
-                return Err(self.error_at(None, SqlState::UNDEFINED_COLUMN, message));
+                return Err(self.error_at(*at, SqlState::UNDEFINED_COLUMN, message));
             };
             let (left, right) = (self.take_column(left_at), self.take_column(right_at));
             let test = self.binary("=", (left.clone(), None), (right.clone(), None), None)?;
@@ -394,90 +371,19 @@ impl Analyzer<'_> {
     }
 }
 
-/// Words that the grammar keeps for itself: they name nothing unless quoted.
-fn is_reserved(name: &ast::Ident) -> bool {
-    const RESERVED: &[&str] = &[
-        "all",
-        "and",
-        "any",
-        "array",
-        "as",
-        "asc",
-        "both",
-        "case",
-        "cast",
-        "check",
-        "collate",
-        "column",
-        "constraint",
-        "create",
-        "default",
-        "desc",
-        "distinct",
-        "do",
-        "else",
-        "end",
-        "except",
-        "false",
-        "fetch",
-        "for",
-        "foreign",
-        "from",
-        "grant",
-        "group",
-        "having",
-        "in",
-        "intersect",
-        "into",
-        "lateral",
-        "leading",
-        "limit",
-        "not",
-        "null",
-        "offset",
-        "on",
-        "only",
-        "or",
-        "order",
-        "placing",
-        "primary",
-        "references",
-        "returning",
-        "select",
-        "some",
-        "symmetric",
-        "table",
-        "then",
-        "to",
-        "trailing",
-        "true",
-        "union",
-        "unique",
-        "using",
-        "variadic",
-        "when",
-        "where",
-        "window",
-        "with",
-    ];
-    name.quote_style.is_none() && RESERVED.contains(&name.value.to_ascii_lowercase().as_str())
+/// A chain of joins: what it begins with, and what is joined to that one by one.
+fn spine(item: &ast::FromItem) -> (&ast::FromItem, Vec<&ast::Join>) {
+    let (mut first, mut joins) = (item, Vec::new());
+    while let (FromKind::Join(join), None) = (&first.kind, &first.alias) {
+        joins.push(&**join);
+        first = &join.left;
+    }
+    joins.reverse();
+    (first, joins)
 }
 
-fn function_of(name: &ast::ObjectName, args: &[ast::FunctionArg]) -> ast::Function {
-    ast::Function {
-        name: name.clone(),
-        uses_odbc_syntax: false,
-        parameters: ast::FunctionArguments::None,
-        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.to_vec(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    }
+fn is_join(item: &ast::FromItem) -> bool {
+    matches!(item.kind, FromKind::Join(_)) && item.alias.is_none()
 }
 
 fn cross(left: Option<(From, usize)>, right: (From, usize), lateral: bool) -> (From, usize) {

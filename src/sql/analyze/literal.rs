@@ -1,8 +1,7 @@
 //! Literals and parameters.
 
-use sqlparser::ast::{self, Value};
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::tree::{self as ast, ExprKind};
 use crate::sql::types::input;
 use crate::sql::types::{Datum, Type};
 
@@ -13,34 +12,6 @@ use super::expr::Expr;
 const MAX_PARAMS: usize = 65_535;
 
 impl Analyzer<'_> {
-    pub(super) fn value(&mut self, value: &ast::ValueWithSpan) -> Result<Expr> {
-        let at = self.place_of(value.span);
-        Ok(match &value.value {
-            Value::Null => Expr::null(Type::UNKNOWN),
-            Value::Boolean(value) => Expr::Const(Datum::Bool(*value), Type::BOOL),
-            Value::Number(digits, _) => self.number(digits)?,
-            Value::Placeholder(name) => return self.param(name, at),
-            Value::HexStringLiteral(digits) => {
-                // `0x1F` and `X'1F'` come alike; the text tells them apart.
-                let token = self.source.tokens.iter().find(|token| token.span.start == value.span.start);
-                if token.is_some_and(|token| self.source.token_text(token).starts_with('0')) {
-                    return self.number(&format!("0x{digits}"));
-                }
-                return self.not_supported(at, "the type bit");
-            }
-            other => match string_of(other) {
-                Some(text) => Expr::Const(Datum::text(text), Type::UNKNOWN),
-                None => {
-                    return Err(self.error_at(
-                        at,
-                        SqlState::SYNTAX_ERROR,
-                        format!("syntax error at or near \"{other}\""),
-                    ));
-                }
-            },
-        })
-    }
-
     /// The smallest of `integer`, `bigint` and `numeric` that holds it.
     pub(super) fn number(&self, digits: &str) -> Result<Expr> {
         let is_whole =
@@ -56,11 +27,16 @@ impl Analyzer<'_> {
         Ok(Expr::Const(Datum::numeric(input::numeric(digits)?), Type::NUMERIC))
     }
 
-    fn param(&mut self, name: &str, at: Option<u32>) -> Result<Expr> {
-        let number: usize = name.trim_start_matches('$').parse().unwrap_or(0);
+    /// A text whose type is open.
+    pub(super) fn string(&self, text: &str) -> Expr {
+        Expr::Const(Datum::text(text), Type::UNKNOWN)
+    }
+
+    pub(super) fn param(&mut self, number: u32, at: Option<u32>) -> Result<Expr> {
         let missing = |analyzer: &Self| {
-            analyzer.error_at(at, SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}"))
+            analyzer.error_at(at, SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${number}"))
         };
+        let number = number as usize;
         if number == 0 || number > MAX_PARAMS {
             return Err(missing(self));
         }
@@ -73,24 +49,25 @@ impl Analyzer<'_> {
         Ok(Expr::Param(number - 1, self.params.types[number - 1].unwrap_or(Type::UNKNOWN)))
     }
 
+    /// `B'…'` or `X'…'`: there are no bits yet, but wrong ones are said first.
+    pub(super) fn bits(&self, digits: &str, hex: bool, at: Option<u32>) -> Result<Expr> {
+        let (radix, what) = if hex { (16, "hexadecimal") } else { (2, "binary") };
+        if let Some(wrong) = digits.chars().find(|digit| !digit.is_digit(radix)) {
+            let message = format!("\"{wrong}\" is not a valid {what} digit");
+            return Err(self.error_at(at, SqlState::INVALID_TEXT_REPRESENTATION, message));
+        }
+        self.not_supported(at, "the type bit")
+    }
+
     /// Where an expression stands if it is a literal.
     pub(super) fn literal_at(&self, expr: &ast::Expr) -> Option<u32> {
-        match expr {
-            ast::Expr::Value(value) => self.place_of(value.span),
-            ast::Expr::Nested(inner) => self.literal_at(inner),
+        match expr.kind {
+            ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Number(_)
+            | ExprKind::String(_)
+            | ExprKind::Param(_) => Some(expr.at),
             _ => None,
         }
-    }
-}
-
-/// The text of a string literal.
-pub fn string_of(value: &Value) -> Option<&str> {
-    match value {
-        Value::SingleQuotedString(text)
-        | Value::EscapedStringLiteral(text)
-        | Value::UnicodeStringLiteral(text)
-        | Value::NationalStringLiteral(text) => Some(text),
-        Value::DollarQuotedString(text) => Some(&text.value),
-        _ => None,
     }
 }

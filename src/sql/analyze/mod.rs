@@ -22,16 +22,13 @@ mod set_operation;
 mod special;
 mod subquery;
 mod syntax;
+mod target_names;
 pub mod tree;
 
 use std::sync::Arc;
 
-use sqlparser::ast;
-use sqlparser::ast::Spanned;
-use sqlparser::tokenizer::Span;
-
 use crate::report::{Report, ReportExt, Result, SqlState};
-use crate::sql::parse::Source;
+use crate::sql::parse::{Planned, Source, tree as ast};
 use crate::sql::types::{Formats, Type};
 
 use scope::Scope;
@@ -118,13 +115,17 @@ pub struct Analyzer<'a> {
 
 /// Analyses a query. Parameters without a type in `types` get one from their place.
 pub fn query(
-    query: &ast::Query,
+    planned: &Planned,
     source: &Source,
     environment: &Environment,
     types: &[Type],
     open: bool,
 ) -> Result<Analysed> {
     let mut analyzer = Analyzer::new(source, environment);
+    let query = match planned {
+        Planned::Query(query) => query,
+        Planned::Change(change) => return Err(analyzer.missing_relation(&change.target.name)),
+    };
     let known = types.iter().map(|&ty| (ty != Type::UNKNOWN && ty.oid() != 0).then_some(ty));
     analyzer.params = Params { types: known.collect(), open };
     let query = analyzer.query(query)?;
@@ -153,7 +154,7 @@ pub fn argument(
     analyzer.scopes.push(Scope::default());
     let expr = analyzer.expr(argument)?;
     let from = expr.ty();
-    let at = analyzer.place(argument);
+    let at = Some(argument.at);
     match analyzer.coerce(expr, ty, coerce::Context::Assignment, at)? {
         Some(expr) => Ok(expr),
         None => Err(analyzer
@@ -170,8 +171,8 @@ pub fn argument(
 }
 
 /// The type that a statement names.
-pub fn data_type(ty: &ast::DataType, source: &Source, environment: &Environment) -> Result<Type> {
-    Analyzer::new(source, environment).data_type(ty, None).map(|(ty, _)| ty)
+pub fn data_type(ty: &ast::TypeName, source: &Source, environment: &Environment) -> Result<Type> {
+    Analyzer::new(source, environment).data_type(ty).map(|(ty, _)| ty)
 }
 
 impl<'a> Analyzer<'a> {
@@ -189,31 +190,24 @@ impl<'a> Analyzer<'a> {
         }
     }
 
-    /// An error at a character of the statement.
+    /// An error at a byte of the query string, counted from 0, as all places here are.
     fn error_at(&self, at: Option<u32>, state: SqlState, message: impl Into<String>) -> Box<Report> {
         let report = Report::error(state, message);
         match at {
-            Some(at) => report.at(at),
+            Some(at) => report.at(self.source.position(at)),
             None => report,
         }
+    }
+
+    /// PostgreSQL's answer to a table that is not there.
+    fn missing_relation(&self, name: &ast::QualifiedName) -> Box<Report> {
+        let message = format!("relation \"{}\" does not exist", name.dotted());
+        self.error_at(Some(name.at), SqlState::UNDEFINED_TABLE, message)
     }
 
     /// A refusal of what is known and not there yet.
     fn not_supported<T>(&self, at: Option<u32>, what: &str) -> Result<T> {
         Err(self.error_at(at, SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported yet")))
-    }
-
-    /// Where an expression begins.
-    fn place(&self, expr: &ast::Expr) -> Option<u32> {
-        match first_part(expr) {
-            // Its span is its operand's.
-            ast::Expr::UnaryOp { expr: input, .. } => self.source.operator_before(first_part(input).span()),
-            first => self.place_of(first.span()),
-        }
-    }
-
-    fn place_of(&self, span: Span) -> Option<u32> {
-        self.source.start(span)
     }
 
     /// Goes one level down with enough stack for it.
@@ -235,45 +229,4 @@ impl<'a> Analyzer<'a> {
         let last = self.scopes.len() - 1;
         &mut self.scopes[last]
     }
-}
-
-/// What an expression begins with. Spans are computed by recursion, and chains of operators can be deep on their left.
-fn first_part(mut expr: &ast::Expr) -> &ast::Expr {
-    use ast::Expr as E;
-    loop {
-        expr = match expr {
-            E::BinaryOp { left: first, .. }
-            | E::Nested(first)
-            | E::Cast { kind: ast::CastKind::DoubleColon, expr: first, .. }
-            | E::IsNull(first)
-            | E::IsNotNull(first)
-            | E::IsTrue(first)
-            | E::IsNotTrue(first)
-            | E::IsFalse(first)
-            | E::IsNotFalse(first)
-            | E::IsUnknown(first)
-            | E::IsNotUnknown(first)
-            | E::IsDistinctFrom(first, _)
-            | E::IsNotDistinctFrom(first, _)
-            | E::Between { expr: first, .. }
-            | E::InList { expr: first, .. }
-            | E::InSubquery { expr: first, .. }
-            | E::Like { expr: first, .. }
-            | E::ILike { expr: first, .. }
-            | E::Collate { expr: first, .. }
-            | E::AtTimeZone { timestamp: first, .. } => first,
-            _ => return expr,
-        };
-    }
-}
-
-/// An identifier's name: as written in quotes, else in lower case, cut at 63 bytes.
-pub fn ident(ident: &ast::Ident) -> String {
-    let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-    crate::sql::types::input::truncate_name(&name).to_owned()
-}
-
-/// The parts of a qualified name.
-fn object_name(name: &ast::ObjectName) -> Vec<String> {
-    name.0.iter().filter_map(|part| part.as_ident().map(ident)).collect()
 }

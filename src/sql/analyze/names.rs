@@ -1,36 +1,39 @@
 //! Columns by their names.
 
-use sqlparser::ast;
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::keywords::Keyword;
 
+use super::Analyzer;
 use super::expr::{Column, Expr};
-use super::{Analyzer, ident};
 
 impl Analyzer<'_> {
-    /// A bare name: a column, or one of the words that are functions without parentheses.
-    pub(super) fn identifier(&mut self, name: &ast::Ident) -> Result<Expr> {
-        let at = self.place_of(name.span);
-        let column = ident(name);
-        if let Some(expr) = self.find_column(None, &column, at)? {
+    /// A column by its name, or by its relation's and its own.
+    pub(super) fn column(&mut self, names: &[String], at: Option<u32>) -> Result<Expr> {
+        match names {
+            [name] => self.identifier(name, at),
+            _ if names.len() > 4 => {
+                let name = names.join(".");
+                let message = format!("improper qualified name (too many dotted names): {name}");
+                Err(self.error_at(at, SqlState::SYNTAX_ERROR, message))
+            }
+            _ => self.compound_identifier(names, at),
+        }
+    }
+
+    /// A bare name: a column, or a relation's row.
+    fn identifier(&mut self, column: &str, at: Option<u32>) -> Result<Expr> {
+        if let Some(expr) = self.find_column(None, column, at)? {
             return Ok(expr);
         }
-        if name.quote_style.is_none()
-            && let Some(expr) = self.keyword_function(&column, at)?
-        {
-            return Ok(expr);
-        }
-        if let Some((level, relation)) = self.find_relation(&column) {
+        if let Some((level, relation)) = self.find_relation(column) {
             return Ok(self.whole_row(level, relation));
         }
         Err(self.error_at(at, SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" does not exist")))
     }
 
     /// `relation.column`, with a schema before it perhaps.
-    pub(super) fn compound_identifier(&mut self, parts: &[ast::Ident]) -> Result<Expr> {
-        let at = parts.first().and_then(|part| self.place_of(part.span));
-        let names: Vec<String> = parts.iter().map(ident).collect();
-        let [.., relation, column] = names.as_slice() else {
+    fn compound_identifier(&mut self, names: &[String], at: Option<u32>) -> Result<Expr> {
+        let [.., relation, column] = names else {
             return Err(self.error_at(at, SqlState::SYNTAX_ERROR, "improper qualified name"));
         };
         if let Some(expr) = self.find_column(Some(relation), column, at)? {
@@ -96,22 +99,31 @@ impl Analyzer<'_> {
     }
 
     /// `CURRENT_DATE` and its kin.
-    pub(super) fn keyword_function(&mut self, name: &str, at: Option<u32>) -> Result<Option<Expr>> {
+    pub(super) fn value_function(
+        &mut self,
+        name: Keyword,
+        precision: Option<i32>,
+        at: Option<u32>,
+    ) -> Result<Expr> {
         let function = match name {
-            "current_user" | "user" | "current_role" => "current_user",
-            "session_user" => "session_user",
-            "system_user" => "system_user",
-            "current_catalog" => "current_database",
-            "current_schema" => "current_schema",
-            "current_date" => "current_date",
-            "current_timestamp" => "now",
-            "current_time" | "localtime" => "localtime",
-            "localtimestamp" => "localtimestamp",
-            _ => return Ok(None),
+            Keyword::CurrentUser | Keyword::User | Keyword::CurrentRole => "current_user",
+            Keyword::SessionUser => "session_user",
+            Keyword::SystemUser => "system_user",
+            Keyword::CurrentCatalog => "current_database",
+            Keyword::CurrentSchema => "current_schema",
+            Keyword::CurrentDate => "current_date",
+            Keyword::CurrentTimestamp => "now",
+            Keyword::Localtime => "localtime",
+            Keyword::Localtimestamp => "localtimestamp",
+            _ => return self.not_supported(at, "CURRENT_TIME (the type time with time zone)"),
         };
-        if name == "current_time" {
-            return self.not_supported(at, "CURRENT_TIME (the type time with time zone)");
-        }
-        self.function_call(function, Vec::new(), at, false).map(Some)
+        let value = self.function_call(function, Vec::new(), at, false)?;
+        Ok(match precision {
+            Some(precision) => {
+                let (ty, typmod) = (value.ty(), precision.clamp(0, 6));
+                Expr::Typmod { input: Box::new(value), ty, typmod, explicit: false }
+            }
+            None => value,
+        })
     }
 }

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::tree::{self as ast, CteBody, QueryBody};
 use crate::sql::types::Type;
 
 use super::coerce::Context;
 use super::expr::Expr;
 use super::scope::Scope;
 use super::tree::{Body, OutputColumn, Query};
-use super::{Analyzer, Clause, Cte, ident};
+use super::{Analyzer, Clause, Cte};
 
 impl Analyzer<'_> {
     /// A query with all its parts.
@@ -27,101 +26,74 @@ impl Analyzer<'_> {
     }
 
     fn query_parts(&mut self, query: &ast::Query) -> Result<Query> {
-        if !query.locks.is_empty() {
+        if let Some(locking) = query.locking.first() {
             // Views and functions have no rows to lock.
-            return self.not_supported(None, "FOR UPDATE");
+            return self.not_supported(Some(locking.at), locking.strength);
         }
         let ctes = self.ctes.len();
-        if let Some(with) = &query.with {
-            self.with(with)?;
-        }
-        let order_by = self.order_items(query)?;
-        let result = self.body(&query.body, order_by).and_then(|mut analysed| {
-            self.limits(query, &mut analysed)?;
-            Ok(analysed)
-        });
+        let result = self.query_body(query);
         self.ctes.truncate(ctes);
         result
     }
 
-    fn order_items<'q>(&self, query: &'q ast::Query) -> Result<&'q [ast::OrderByExpr]> {
-        match query.order_by.as_ref().map(|order_by| &order_by.kind) {
-            None => Ok(&[]),
-            Some(OrderByKind::Expressions(items)) => Ok(items),
-            Some(OrderByKind::All(_)) => self.not_supported(None, "ORDER BY ALL"),
+    fn query_body(&mut self, query: &ast::Query) -> Result<Query> {
+        if let Some(with) = &query.with {
+            self.with(with)?;
         }
+        let mut analysed = self.body(&query.body, &query.order_by)?;
+        self.limits(query, &mut analysed)?;
+        Ok(analysed)
     }
 
     fn with(&mut self, with: &ast::With) -> Result<()> {
         if with.recursive {
-            return self.not_supported(self.place_of(with.with_token.0.span), "WITH RECURSIVE");
+            return self.not_supported(Some(with.at), "WITH RECURSIVE");
         }
-        for cte in &with.cte_tables {
-            let mut query = self.query(&cte.query)?;
-            if cte.alias.columns.len() > query.columns.len() {
+        for cte in &with.queries {
+            let at = Some(cte.name.at);
+            let query = match &cte.body {
+                CteBody::Query(query) => query,
+                CteBody::Change(change) => return Err(self.missing_relation(&change.target.name)),
+            };
+            if cte.search.is_some() || cte.cycle.is_some() {
+                let message = "WITH query is not recursive";
+                return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
+            }
+            let mut query = self.query(query)?;
+            if cte.columns.len() > query.columns.len() {
                 let message = format!(
                     "WITH query \"{}\" has {} columns available but {} columns specified",
-                    ident(&cte.alias.name),
+                    cte.name.text,
                     query.columns.len(),
-                    cte.alias.columns.len()
+                    cte.columns.len()
                 );
-                let at = self.place_of(cte.alias.name.span);
                 return Err(self.error_at(at, SqlState::INVALID_COLUMN_REFERENCE, message));
             }
-            for (column, new) in query.columns.iter_mut().zip(&cte.alias.columns) {
-                column.name = ident(&new.name);
+            for (column, new) in query.columns.iter_mut().zip(&cte.columns) {
+                column.name = new.text.clone();
             }
             let scopes = self.scopes.len();
-            self.ctes.push(Cte { name: ident(&cte.alias.name), query: Arc::new(query), scopes });
+            self.ctes.push(Cte { name: cte.name.text.clone(), query: Arc::new(query), scopes });
         }
         Ok(())
     }
 
     /// What makes the rows. A `SELECT` sorts by more than its columns; the others only by them.
-    pub(super) fn body(&mut self, body: &SetExpr, order_by: &[ast::OrderByExpr]) -> Result<Query> {
+    pub(super) fn body(&mut self, body: &QueryBody, order_by: &[ast::SortBy]) -> Result<Query> {
         match body {
-            SetExpr::Select(select) => self.select(select, order_by),
-            SetExpr::Query(inner) => {
-                let query = self.query(inner)?;
-                if order_by.is_empty() {
-                    return Ok(query);
-                }
-                // The parentheses' own order and limit come first: sort what they give.
-                self.sorted(wrapped(query), order_by)
-            }
-            SetExpr::Values(values) => {
-                let query = self.values(values)?;
+            QueryBody::Select(select) => self.select(select, order_by),
+            QueryBody::Values(rows) => {
+                let query = self.values(rows)?;
                 self.sorted(query, order_by)
             }
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                let query = self.set_operation(left, *op, *set_quantifier, right)?;
+            QueryBody::Set(set) => {
+                let query = self.set_operation(set)?;
                 self.sorted(query, order_by)
-            }
-            SetExpr::Table(table) => self.table(table, order_by),
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                self.not_supported(None, "a data-modifying statement in WITH")
             }
         }
     }
 
-    /// `TABLE name` is `SELECT * FROM name`.
-    fn table(&mut self, table: &ast::Table, order_by: &[ast::OrderByExpr]) -> Result<Query> {
-        let parts = table.schema_name.iter().chain(&table.table_name);
-        let name: Vec<String> = parts.map(|name| format!("\"{}\"", name.to_lowercase())).collect();
-        let text = format!("SELECT * FROM {}", name.join("."));
-        match crate::sql::parse::parse_one(&text)?.map(|parsed| parsed.statement) {
-            Some(crate::sql::parse::Statement::Query(query)) => {
-                let query = self.body(&query.body, order_by);
-                query.map_err(|mut report| {
-                    report.position = None;
-                    report
-                })
-            }
-            _ => self.not_supported(None, "TABLE"),
-        }
-    }
-
-    fn values(&mut self, values: &ast::Values) -> Result<Query> {
+    fn values(&mut self, values: &[Vec<ast::Expr>]) -> Result<Query> {
         let clause = std::mem::replace(&mut self.clause, Clause::Values);
         self.scopes.push(Scope::default());
         let rows = self.value_rows(values);
@@ -143,12 +115,12 @@ impl Analyzer<'_> {
         })
     }
 
-    fn value_rows(&mut self, values: &ast::Values) -> Result<(Vec<Vec<Expr>>, Vec<Type>)> {
+    fn value_rows(&mut self, values: &[Vec<ast::Expr>]) -> Result<(Vec<Vec<Expr>>, Vec<Type>)> {
         let mut rows: Vec<Vec<(Expr, Option<u32>)>> = Vec::new();
-        for row in &values.rows {
+        for row in values {
             let mut analysed = Vec::new();
-            for expr in row.iter() {
-                analysed.push((self.expr(expr)?, self.place(expr)));
+            for expr in row {
+                analysed.push((self.expr(expr)?, Some(expr.at)));
             }
             if rows.first().is_some_and(|first| first.len() != analysed.len()) {
                 let at = analysed.first().and_then(|item| item.1);
@@ -177,26 +149,13 @@ impl Analyzer<'_> {
     }
 
     fn limits(&mut self, query: &ast::Query, analysed: &mut Query) -> Result<()> {
-        let (limit, offset) = match &query.limit_clause {
-            None => (None, None),
-            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
-            }
-            Some(LimitClause::OffsetCommaLimit { offset, .. }) => {
-                let at = self.place(offset);
-                return Err(self.error_at(at, SqlState::SYNTAX_ERROR, "LIMIT #,# syntax is not supported"));
-            }
-        };
-        let one = ast::Expr::Value(ast::Value::Number("1".to_owned(), false).with_empty_span());
-        let fetched = match &query.fetch {
-            Some(fetch) if fetch.with_ties || fetch.percent => return self.not_supported(None, "WITH TIES"),
-            Some(fetch) => Some(fetch.quantity.as_ref().unwrap_or(&one)),
-            None => None,
-        };
-        if let Some(limit) = limit.or(fetched) {
+        if query.with_ties {
+            return self.not_supported(query.limit.as_ref().map(|limit| limit.at), "WITH TIES");
+        }
+        if let Some(limit) = &query.limit {
             analysed.limit = Some(self.row_count(limit, Clause::Limit)?);
         }
-        if let Some(offset) = offset {
+        if let Some(offset) = &query.offset {
             analysed.offset = Some(self.row_count(offset, Clause::Offset)?);
         }
         Ok(())
@@ -209,7 +168,7 @@ impl Analyzer<'_> {
         self.scopes.pop();
         self.clause = before;
         let analysed = analysed?;
-        let (from, at) = (analysed.ty(), self.place(expr));
+        let (from, at) = (analysed.ty(), Some(expr.at));
         match self.coerce(analysed, Type::INT8, Context::Assignment, at)? {
             Some(expr) => Ok(expr),
             None => {
@@ -218,18 +177,4 @@ impl Analyzer<'_> {
             }
         }
     }
-}
-
-/// `SELECT * FROM (query)`.
-fn wrapped(query: Query) -> Query {
-    use super::expr::Column;
-    let columns = query.columns.clone();
-    let targets = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| Expr::Column(Column { level: 0, index, ty: column.ty, at: None }))
-        .collect();
-    let from = super::tree::From::Subquery { query: Box::new(query), alias: "unnamed_subquery".to_owned() };
-    let select = super::tree::Select { from: Some(from), targets, ..Default::default() };
-    Query { body: Body::Select(Box::new(select)), order_by: Vec::new(), limit: None, offset: None, columns }
 }

@@ -1,35 +1,24 @@
 //! `UNION`, `INTERSECT`, `EXCEPT`; and sorting what has only its columns to sort by.
 
-use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
-
 use crate::report::{ReportExt, Result, SqlState};
+use crate::sql::parse::keywords::Keyword;
+use crate::sql::parse::tree::{self as ast, ExprKind};
 use crate::sql::types::Type;
 
+use super::Analyzer;
 use super::expr::{Column, Expr};
-use super::expression::unnest;
 use super::tree::{Body, From, OutputColumn, Query, Select, SetOperation, SortKey};
-use super::{Analyzer, ident};
 
 impl Analyzer<'_> {
-    pub(super) fn set_operation(
-        &mut self,
-        left: &SetExpr,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        right: &SetExpr,
-    ) -> Result<Query> {
-        let (operation, name) = match op {
-            SetOperator::Union => (SetOperation::Union, "UNION"),
-            SetOperator::Intersect => (SetOperation::Intersect, "INTERSECT"),
-            SetOperator::Except | SetOperator::Minus => (SetOperation::Except, "EXCEPT"),
+    pub(super) fn set_operation(&mut self, set: &ast::SetOperation) -> Result<Query> {
+        let (operation, name) = match set.op {
+            Keyword::Union => (SetOperation::Union, "UNION"),
+            Keyword::Intersect => (SetOperation::Intersect, "INTERSECT"),
+            _ => (SetOperation::Except, "EXCEPT"),
         };
-        let all = match quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::Distinct | SetQuantifier::None => false,
-            _ => return self.not_supported(None, "BY NAME"),
-        };
+        let all = set.all;
         let outer = std::mem::replace(&mut self.in_set_operation, true);
-        let arms = self.deeper(|analyzer| Ok((analyzer.body(left, &[])?, analyzer.body(right, &[])?)));
+        let arms = self.deeper(|analyzer| Ok((analyzer.set_arm(&set.left)?, analyzer.set_arm(&set.right)?)));
         self.in_set_operation = outer;
         let (left, right) = arms?;
         if left.columns.len() != right.columns.len() {
@@ -47,6 +36,16 @@ impl Analyzer<'_> {
         let right = Box::new(self.converted(right, &columns, name)?);
         let body = Body::Set { operation, all, left, right };
         Ok(Query { body, order_by: Vec::new(), limit: None, offset: None, columns })
+    }
+
+    /// An arm in parentheses with clauses of its own is a query apart.
+    fn set_arm(&mut self, arm: &ast::Query) -> Result<Query> {
+        let bare = arm.with.is_none()
+            && arm.order_by.is_empty()
+            && arm.limit.is_none()
+            && arm.offset.is_none()
+            && arm.locking.is_empty();
+        if bare { self.body(&arm.body, &[]) } else { self.query(arm) }
     }
 
     /// The query with its columns converted to these types.
@@ -80,13 +79,14 @@ impl Analyzer<'_> {
     }
 
     /// Sorts by columns' names and places only.
-    pub(super) fn sorted(&mut self, mut query: Query, order_by: &[ast::OrderByExpr]) -> Result<Query> {
+    pub(super) fn sorted(&mut self, mut query: Query, order_by: &[ast::SortBy]) -> Result<Query> {
         for item in order_by {
-            let at = self.place(&item.expr);
-            let column = match unnest(&item.expr) {
-                ast::Expr::Identifier(name) => {
-                    let name = ident(name);
-                    let found = query.columns.iter().position(|column| column.name == name);
+            let at = Some(item.expr.at);
+            let count = query.columns.len();
+            let column = match &item.expr.kind {
+                ExprKind::Column(names) if names.len() == 1 => {
+                    let name = &names[0];
+                    let found = query.columns.iter().position(|column| column.name == *name);
                     found.ok_or_else(|| {
                         self.error_at(
                             at,
@@ -95,54 +95,66 @@ impl Analyzer<'_> {
                         )
                     })?
                 }
-                ast::Expr::Value(value) => {
-                    self.output_place(value, query.columns.len(), "ORDER BY")?.unwrap_or(0)
-                }
-                _ => {
-                    return Err(self
-                        .error_at(at, SqlState::FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
-                        .with_detail("Only result column names can be used, not expressions or functions.")
-                        .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause."));
-                }
+                _ => match self.output_place(&item.expr, count, "ORDER BY")? {
+                    Some(place) => place,
+                    None => {
+                        return Err(self
+                            .error_at(at, SqlState::FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                            .with_detail("Only result column names can be used, not expressions or functions.")
+                            .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause."));
+                    }
+                },
             };
-            query.order_by.push(sort_key(column, &item.options));
+            query.order_by.push(self.sort_key(column, item)?);
         }
         Ok(query)
     }
 
-    /// The column that a number names, `None` if the value is no number.
+    /// The column that a number names, `None` if the expression is no constant.
     pub(super) fn output_place(
         &mut self,
-        value: &ast::ValueWithSpan,
+        expr: &ast::Expr,
         count: usize,
         what: &str,
     ) -> Result<Option<usize>> {
-        let at = self.place_of(value.span);
-        let ast::Value::Number(digits, _) = &value.value else {
-            if super::literal::string_of(&value.value).is_some()
-                || matches!(value.value, ast::Value::Boolean(_))
-            {
+        let at = Some(expr.at);
+        let digits = match &expr.kind {
+            ExprKind::Number(digits) => digits,
+            ExprKind::String(_) | ExprKind::Bool(_) => {
                 let message = format!("non-integer constant in {what}");
                 return Err(self.error_at(at, SqlState::SYNTAX_ERROR, message));
             }
-            return Ok(None);
+            _ => return Ok(None),
         };
-        match digits.parse::<usize>() {
-            Ok(number) if (1..=count).contains(&number) => Ok(Some(number - 1)),
-            Ok(number) => {
+        match crate::sql::types::lexical::integer(digits).ok().and_then(|number| i32::try_from(number).ok()) {
+            Some(number) if number >= 1 && number as usize <= count => Ok(Some(number as usize - 1)),
+            Some(number) => {
                 let message = format!("{what} position {number} is not in select list");
                 Err(self.error_at(at, SqlState::INVALID_COLUMN_REFERENCE, message))
             }
-            Err(_) => {
+            None => {
                 let message = format!("non-integer constant in {what}");
                 Err(self.error_at(at, SqlState::SYNTAX_ERROR, message))
             }
         }
     }
-}
 
-/// A key with its directions.
-pub fn sort_key(column: usize, options: &ast::OrderByOptions) -> SortKey {
-    let descending = options.asc == Some(false);
-    SortKey { column, descending, nulls_first: options.nulls_first.unwrap_or(descending) }
+    /// A key with its directions.
+    pub(super) fn sort_key(&self, column: usize, item: &ast::SortBy) -> Result<SortKey> {
+        let descending = match &item.using {
+            None => item.descending,
+            Some(op) => match self.operator_name(op)? {
+                "<" => false,
+                ">" => true,
+                name => {
+                    let message = format!("operator {name} is not a valid ordering operator");
+                    let report = self.error_at(Some(op.at), SqlState::WRONG_OBJECT_TYPE, message);
+                    return Err(report.with_hint(
+                        "Ordering operators must be \"<\" or \">\" members of btree operator families.",
+                    ));
+                }
+            },
+        };
+        Ok(SortKey { column, descending, nulls_first: item.nulls_first.unwrap_or(descending) })
+    }
 }

@@ -1,27 +1,13 @@
 //! Expressions with a grammar of their own: `CASE`, `IN`, `BETWEEN`, `LIKE`, `IS …`, arrays and rows.
 
-use sqlparser::ast;
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::tree::{self as ast, ExprKind, InList, Indirection, LikeKind, Test};
 use crate::sql::types::{Datum, Type};
 
 use super::Analyzer;
 use super::expr::Expr;
-use super::expression::unnest;
 
 impl Analyzer<'_> {
-    pub(super) fn construct(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        match expr {
-            ast::Expr::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref())
-            }
-            ast::Expr::Array(array) => self.array(&array.elem, self.place(expr)),
-            ast::Expr::Tuple(items) => self.row(items),
-            ast::Expr::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
-            _ => self.not_supported(self.place(expr), "this expression"),
-        }
-    }
-
     /// `ROW(…)`.
     pub(super) fn row(&mut self, items: &[ast::Expr]) -> Result<Expr> {
         let mut fields = Vec::with_capacity(items.len());
@@ -33,13 +19,8 @@ impl Analyzer<'_> {
         Ok(Expr::Row(fields))
     }
 
-    fn case(
-        &mut self,
-        operand: Option<&ast::Expr>,
-        conditions: &[ast::CaseWhen],
-        otherwise: Option<&ast::Expr>,
-    ) -> Result<Expr> {
-        let operand = match operand {
+    pub(super) fn case(&mut self, case: &ast::Case) -> Result<Expr> {
+        let operand = match &case.operand {
             Some(operand) => {
                 let at = self.literal_at(operand);
                 let analysed = self.expr(operand)?;
@@ -49,20 +30,18 @@ impl Analyzer<'_> {
         };
         let mut tests = Vec::new();
         let mut results = Vec::new();
-        for when in conditions {
+        for (condition, result) in &case.arms {
             tests.push(match &operand {
                 Some(operand) => {
-                    let value = self.placed(&when.condition)?;
-                    let types = (operand.ty(), value.0.ty());
-                    let call = self.binary("=", (Expr::CaseOperand(operand.ty()), None), value, None);
-                    call.map_err(|report| self.at_operator(report, &when.condition, types))?
+                    let value = self.placed(condition)?;
+                    self.binary("=", (Expr::CaseOperand(operand.ty()), None), value, Some(condition.at))?
                 }
-                None => self.condition(&when.condition, "CASE/WHEN")?,
+                None => self.condition(condition, "CASE/WHEN")?,
             });
-            results.push((self.expr(&when.result)?, self.place(&when.result)));
+            results.push((self.expr(result)?, Some(result.at)));
         }
-        let otherwise = match otherwise {
-            Some(expr) => (self.expr(expr)?, self.place(expr)),
+        let otherwise = match &case.otherwise {
+            Some(expr) => (self.expr(expr)?, Some(expr.at)),
             None => (Expr::null(Type::UNKNOWN), None),
         };
         // PostgreSQL lets the ELSE speak first.
@@ -81,7 +60,7 @@ impl Analyzer<'_> {
     pub(super) fn common(&mut self, items: &[ast::Expr], what: &str) -> Result<(Vec<Expr>, Type)> {
         let mut analysed = Vec::with_capacity(items.len());
         for item in items {
-            analysed.push((self.expr(item)?, self.place(item)));
+            analysed.push((self.expr(item)?, Some(item.at)));
         }
         let types: Vec<_> = analysed.iter().map(|(expr, at)| (expr.ty(), *at)).collect();
         let ty = self.common_type(&types, what)?;
@@ -89,7 +68,7 @@ impl Analyzer<'_> {
         Ok((converted.collect::<Result<_>>()?, ty))
     }
 
-    fn array(&mut self, items: &[ast::Expr], at: Option<u32>) -> Result<Expr> {
+    pub(super) fn array(&mut self, items: &[ast::Expr], at: Option<u32>) -> Result<Expr> {
         if items.is_empty() {
             // A cast around it decides; without one there is nothing to go by.
             return Ok(Expr::Array { items: Vec::new(), element: Type::TEXT, nested: false });
@@ -105,28 +84,26 @@ impl Analyzer<'_> {
     }
 
     /// `array[…]`, `array[from:to]`.
-    fn access(&mut self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Result<Expr> {
-        let at = self.place(root);
+    pub(super) fn access(&mut self, root: &ast::Expr, path: &[Indirection]) -> Result<Expr> {
+        let at = Some(root.at);
+        if let Some(Indirection::Field(name)) = path.first() {
+            return self.not_supported(Some(name.at), "selecting a field");
+        }
         let array = self.expr(root)?;
         let Some(element) = array.ty().element() else {
             let message =
                 format!("cannot subscript type {} because it does not support subscripting", array.ty());
             return Err(self.error_at(at, SqlState::DATATYPE_MISMATCH, message));
         };
-        if let [
-            ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, stride: None }),
-        ] = chain
-        {
-            let from = lower_bound.as_ref().map(|expr| self.index(expr)).transpose()?.map(Box::new);
-            let to = upper_bound.as_ref().map(|expr| self.index(expr)).transpose()?.map(Box::new);
+        if let [Indirection::Slice(from, to)] = path {
+            let from = from.as_ref().map(|expr| self.index(expr)).transpose()?.map(Box::new);
+            let to = to.as_ref().map(|expr| self.index(expr)).transpose()?.map(Box::new);
             return Ok(Expr::Slice { array: Box::new(array), from, to });
         }
         let mut indexes = Vec::new();
-        for access in chain {
-            match access {
-                ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
-                    indexes.push(self.index(index)?)
-                }
+        for step in path {
+            match step {
+                Indirection::Index(index) => indexes.push(self.index(index)?),
                 _ => return self.not_supported(at, "this kind of subscript"),
             }
         }
@@ -134,7 +111,7 @@ impl Analyzer<'_> {
     }
 
     fn index(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        let at = self.place(expr);
+        let at = Some(expr.at);
         let analysed = self.expr(expr)?;
         let coerced = self.coerce(analysed, Type::INT4, super::coerce::Context::Assignment, at)?;
         coerced.ok_or_else(|| {
@@ -143,81 +120,87 @@ impl Analyzer<'_> {
     }
 
     /// `IN (…)`: one comparison for each, which stops at the first that holds.
-    pub(super) fn in_list(&mut self, input: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
-        let (name, mut tests) = (if negated { "<>" } else { "=" }, Vec::new());
+    pub(super) fn in_test(&mut self, test: &ast::In) -> Result<Expr> {
+        let list = match &test.list {
+            InList::Exprs(list) => list,
+            InList::Query(query) => {
+                let compared = self.compare(&test.input, "=", query, false, test.at)?;
+                return Ok(if test.negated { Expr::Not(Box::new(compared)) } else { compared });
+            }
+        };
+        let at = Some(test.at);
+        let (name, mut tests) = (if test.negated { "<>" } else { "=" }, Vec::new());
         for item in list {
-            if let (ast::Expr::Tuple(left), ast::Expr::Tuple(right)) = (unnest(input), unnest(item)) {
-                tests.push(self.row_comparison(name, left, right)?);
+            if let (ExprKind::Row(left, _), ExprKind::Row(right, _)) = (&test.input.kind, &item.kind) {
+                tests.push(self.row_comparison(name, left, right, at)?);
                 continue;
             }
-            let (left, right) = (self.placed(input)?, self.placed(item)?);
-            let types = (left.0.ty(), right.0.ty());
-            let test = self.binary(name, left, right, None);
-            tests.push(test.map_err(|report| self.at_operator(report, item, types))?);
+            let (left, right) = (self.placed(&test.input)?, self.placed(item)?);
+            tests.push(self.binary(name, left, right, at)?);
         }
-        Ok(if negated { Expr::And(tests) } else { Expr::Or(tests) })
+        Ok(if test.negated { Expr::And(tests) } else { Expr::Or(tests) })
     }
 
-    pub(super) fn between(
-        &mut self,
-        input: &ast::Expr,
-        negated: bool,
-        low: &ast::Expr,
-        high: &ast::Expr,
-    ) -> Result<Expr> {
+    pub(super) fn between(&mut self, between: &ast::Between) -> Result<Expr> {
         let mut test = |name: &str, bound: &ast::Expr| {
-            let (left, right) = (self.placed(input)?, self.placed(bound)?);
-            let types = (left.0.ty(), right.0.ty());
-            let test = self.binary(name, left, right, None);
-            test.map_err(|report| self.at_operator(report, bound, types))
+            let (left, right) = (self.placed(&between.input)?, self.placed(bound)?);
+            self.binary(name, left, right, Some(between.at))
         };
-        Ok(match negated {
-            false => Expr::And(vec![test(">=", low)?, test("<=", high)?]),
-            true => Expr::Or(vec![test("<", low)?, test(">", high)?]),
-        })
+        let mut within = |low: &ast::Expr, high: &ast::Expr| {
+            Ok::<Expr, Box<crate::report::Report>>(match between.negated {
+                false => Expr::And(vec![test(">=", low)?, test("<=", high)?]),
+                true => Expr::Or(vec![test("<", low)?, test(">", high)?]),
+            })
+        };
+        let straight = within(&between.low, &between.high)?;
+        if !between.symmetric {
+            return Ok(straight);
+        }
+        let both = vec![straight, within(&between.high, &between.low)?];
+        Ok(if between.negated { Expr::And(both) } else { Expr::Or(both) })
     }
 
-    pub(super) fn like(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        let (negated, operator, input, pattern, escape) = match expr {
-            ast::Expr::Like { negated, expr, pattern, escape_char, any: false } => {
-                (*negated, ["~~", "!~~"], expr, pattern, escape_char)
-            }
-            ast::Expr::ILike { negated, expr, pattern, escape_char, any: false } => {
-                (*negated, ["~~*", "!~~*"], expr, pattern, escape_char)
-            }
-            ast::Expr::SimilarTo { negated, expr, pattern, escape_char } => {
-                (*negated, ["~", "!~"], expr, pattern, escape_char)
-            }
-            _ => return self.not_supported(self.place(expr), "LIKE ANY"),
+    pub(super) fn like(&mut self, like: &ast::Like) -> Result<Expr> {
+        let (operator, converter) = match like.kind {
+            LikeKind::Like => (["~~", "!~~"], "like_escape"),
+            LikeKind::ILike => (["~~*", "!~~*"], "like_escape"),
+            LikeKind::Similar => (["~", "!~"], "similar_to_escape"),
         };
-        let left = self.placed(input)?;
-        let mut right = self.placed(pattern)?;
-        let escape = escape
-            .as_ref()
-            .map(|value| self.value(value).map(|expr| (expr, self.place_of(value.span))))
-            .transpose()?;
-        let converter =
-            if matches!(expr, ast::Expr::SimilarTo { .. }) { Some("similar_to_escape") } else { None };
-        if let Some(function) = converter.or(escape.is_some().then_some("like_escape")) {
+        let at = Some(like.at);
+        let left = self.placed(&like.input)?;
+        let mut right = self.placed(&like.pattern)?;
+        let escape = like.escape.as_ref().map(|escape| self.placed(escape)).transpose()?;
+        if escape.is_some() || like.kind == LikeKind::Similar {
             let mut args = vec![right];
             args.extend(escape);
-            right = (self.function_call(function, args, None, false)?, None);
+            right = (self.function_call(converter, args, at, false)?, None);
         }
-        let types = (left.0.ty(), right.0.ty());
-        let result = self.binary(operator[usize::from(negated)], left, right, None);
-        result.map_err(|report| self.at_operator(report, pattern, types))
+        self.binary(operator[usize::from(like.negated)], left, right, at)
     }
 
-    pub(super) fn is_bool(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        use ast::Expr as E;
-        let (input, value, negated, what) = match expr {
-            E::IsTrue(input) => (input, Some(true), false, "IS TRUE"),
-            E::IsNotTrue(input) => (input, Some(true), true, "IS NOT TRUE"),
-            E::IsFalse(input) => (input, Some(false), false, "IS FALSE"),
-            E::IsNotFalse(input) => (input, Some(false), true, "IS NOT FALSE"),
-            E::IsUnknown(input) => (input, None, false, "IS UNKNOWN"),
-            E::IsNotUnknown(input) => (input, None, true, "IS NOT UNKNOWN"),
-            _ => return self.not_supported(self.place(expr), "this test"),
+    /// What `IS` tests for.
+    pub(super) fn is_test(
+        &mut self,
+        input: &ast::Expr,
+        test: Test,
+        negated: bool,
+        at: Option<u32>,
+    ) -> Result<Expr> {
+        let (value, what) = match (test, negated) {
+            (Test::Null, _) => {
+                let literal_at = self.literal_at(input);
+                let analysed = self.expr(input)?;
+                let input = self.settle_unknown(analysed, literal_at)?;
+                return Ok(Expr::IsNull { input: Box::new(input), negated });
+            }
+            (Test::True, false) => (Some(true), "IS TRUE"),
+            (Test::True, true) => (Some(true), "IS NOT TRUE"),
+            (Test::False, false) => (Some(false), "IS FALSE"),
+            (Test::False, true) => (Some(false), "IS NOT FALSE"),
+            (Test::Unknown, false) => (None, "IS UNKNOWN"),
+            (Test::Unknown, true) => (None, "IS NOT UNKNOWN"),
+            (Test::Document, _) => return self.not_supported(at, "IS DOCUMENT"),
+            (Test::Json(..), _) => return self.not_supported(at, "IS JSON"),
         };
         let input = Box::new(self.condition(input, what)?);
         Ok(match value {
@@ -226,12 +209,25 @@ impl Analyzer<'_> {
         })
     }
 
-    pub(super) fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool) -> Result<Expr> {
-        let args = vec![self.placed(left)?, self.placed(right)?];
-        let types = (args[0].0.ty(), args[1].0.ty());
-        let equal =
-            self.operator("=", args, None).map_err(|report| self.at_operator(report, right, types))?;
-        Ok(Expr::Distinct { equal: Box::new(equal), negated })
+    pub(super) fn is_distinct(&mut self, distinct: &ast::Distinct) -> Result<Expr> {
+        let args = vec![self.placed(&distinct.left)?, self.placed(&distinct.right)?];
+        let equal = self.operator("=", args, Some(distinct.at))?;
+        Ok(Expr::Distinct { equal: Box::new(equal), negated: distinct.negated })
+    }
+
+    pub(super) fn nullif(&mut self, left: &ast::Expr, right: &ast::Expr, at: Option<u32>) -> Result<Expr> {
+        let (a, b) = (self.placed(left)?, self.placed(right)?);
+        let value = a.0.clone();
+        let literal_at = a.1;
+        let equal = self.operator("=", vec![a, b], at)?;
+        let value = if value.ty() == Type::UNKNOWN {
+            let to = equal.arg_types[0];
+            let coerced = self.coerce(value, to, super::coerce::Context::Implicit, literal_at)?;
+            coerced.unwrap_or_else(|| Expr::null(to))
+        } else {
+            value
+        };
+        Ok(Expr::NullIf { equal: Box::new(equal), value: Box::new(value) })
     }
 
     /// `(a, b) = (c, d)` is `a = c AND b = d`; `<>` its opposite.
@@ -240,8 +236,8 @@ impl Analyzer<'_> {
         name: &str,
         left: &[ast::Expr],
         right: &[ast::Expr],
+        at: Option<u32>,
     ) -> Result<Expr> {
-        let at = left.first().and_then(|expr| self.place(expr));
         if left.len() != right.len() {
             return Err(self.error_at(
                 at,
@@ -254,10 +250,8 @@ impl Analyzer<'_> {
         }
         let mut tests = Vec::new();
         for (a, b) in left.iter().zip(right) {
-            let (a, placed) = (self.placed(a)?, self.placed(b)?);
-            let types = (a.0.ty(), placed.0.ty());
-            let test = self.binary(name, a, placed, None);
-            tests.push(test.map_err(|report| self.at_operator(report, b, types))?);
+            let (a, b) = (self.placed(a)?, self.placed(b)?);
+            tests.push(self.binary(name, a, b, at)?);
         }
         if tests.is_empty() {
             return Ok(Expr::Const(Datum::Bool(name == "="), Type::BOOL));

@@ -2,39 +2,30 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, BinaryOperator};
-
 use crate::report::{Result, SqlState};
+use crate::sql::parse::tree::{self as ast, ExprKind, InList};
 use crate::sql::types::Type;
 
 use super::Analyzer;
 use super::expr::{Expr, Subquery, SubqueryKind};
-use super::expression::{operator_name, unnest};
 use super::tree::Query;
 
 impl Analyzer<'_> {
     pub(super) fn subquery_expr(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        match expr {
-            ast::Expr::Exists { subquery, negated } => {
-                let query = self.inner_query(subquery)?;
-                let exists = subquery_of(SubqueryKind::Exists, query, Type::BOOL);
-                Ok(if *negated { Expr::Not(Box::new(exists)) } else { exists })
+        let at = Some(expr.at);
+        match &expr.kind {
+            ExprKind::Exists(query) => {
+                let query = self.inner_query(query)?;
+                Ok(subquery_of(SubqueryKind::Exists, query, Type::BOOL))
             }
-            ast::Expr::Subquery(query) => {
-                let at = self.place(expr).map(|at| at.saturating_sub(1)).filter(|at| *at > 0);
+            ExprKind::Subquery(query) => {
                 let query = self.inner_query(query)?;
                 let ty = self.only_column(&query, at)?;
                 Ok(subquery_of(SubqueryKind::Scalar, query, ty))
             }
-            ast::Expr::InSubquery { expr: input, subquery, negated } => {
-                let compared = self.compare(input, "=", subquery, false)?;
-                Ok(if *negated { Expr::Not(Box::new(compared)) } else { compared })
-            }
-            ast::Expr::AnyOp { left, compare_op, right, .. } => {
-                self.quantified(left, compare_op, right, false)
-            }
-            ast::Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true),
-            _ => self.not_supported(self.place(expr), "this subquery"),
+            ExprKind::ArrayQuery(query) => self.array_subquery(query, at),
+            ExprKind::Quantified(quantified) => self.quantified(quantified),
+            _ => self.not_supported(at, "this subquery"),
         }
     }
 
@@ -53,66 +44,65 @@ impl Analyzer<'_> {
         }
     }
 
-    pub(super) fn array_subquery(&mut self, query: &ast::Query) -> Result<Expr> {
+    fn array_subquery(&mut self, query: &ast::Query, at: Option<u32>) -> Result<Expr> {
         let query = self.inner_query(query)?;
-        let element = self.only_column(&query, None)?;
+        let element = self.only_column(&query, at)?;
         let Some(ty) = element.array() else {
             let message = format!("could not find array type for data type {element}");
-            return Err(self.error_at(None, SqlState::UNDEFINED_OBJECT, message));
+            return Err(self.error_at(at, SqlState::UNDEFINED_OBJECT, message));
         };
         Ok(subquery_of(SubqueryKind::Array, query, ty))
     }
 
     /// `left operator ANY|ALL (query or array)`.
-    fn quantified(
-        &mut self,
-        left: &ast::Expr,
-        op: &BinaryOperator,
-        right: &ast::Expr,
-        all: bool,
-    ) -> Result<Expr> {
-        let name = operator_name(op);
-        if let ast::Expr::Subquery(query) = unnest(right) {
-            return self.compare(left, &name, query, all);
-        }
-        let left_placed = self.placed(left)?;
+    fn quantified(&mut self, quantified: &ast::Quantified) -> Result<Expr> {
+        let ast::Quantified { left, op, all, right } = quantified;
+        let name = self.operator_name(op)?;
+        let right = match right {
+            InList::Query(query) => return self.compare(left, name, query, *all, op.at),
+            InList::Exprs(list) => &list[0],
+        };
+        let op_at = Some(op.at);
+        let left = self.placed(left)?;
         let at = self.literal_at(right);
         let mut array = self.expr(right)?;
         if array.ty() == Type::UNKNOWN {
             // An array literal has elements of the left side's type.
-            let element = if left_placed.0.ty() == Type::UNKNOWN { Type::TEXT } else { left_placed.0.ty() };
+            let element = if left.0.ty() == Type::UNKNOWN { Type::TEXT } else { left.0.ty() };
             let to = element.array().unwrap_or(Type::TEXT_ARRAY);
             array = self
                 .coerce(array, to, super::coerce::Context::Implicit, at)?
                 .unwrap_or_else(|| Expr::null(to));
         }
         let Some(element) = array.ty().element() else {
-            let at = self.source.operator_before(sqlparser::ast::Spanned::span(right));
             let message = "op ANY/ALL (array) requires array on right side";
-            return Err(self.error_at(at, SqlState::WRONG_OBJECT_TYPE, message));
+            return Err(self.error_at(op_at, SqlState::WRONG_OBJECT_TYPE, message));
         };
-        let types = (left_placed.0.ty(), element);
-        let call = self.operator(&name, vec![left_placed, (Expr::CaseOperand(element), None)], None);
-        let call = call.map_err(|report| self.at_operator(report, right, types))?;
-        Ok(Expr::AnyAll { call: Box::new(call), all, array: Box::new(array) })
+        let call = self.operator(name, vec![left, (Expr::CaseOperand(element), None)], op_at)?;
+        Ok(Expr::AnyAll { call: Box::new(call), all: *all, array: Box::new(array) })
     }
 
-    fn compare(&mut self, left: &ast::Expr, name: &str, query: &ast::Query, all: bool) -> Result<Expr> {
-        let at = self.place(left);
-        if matches!(unnest(left), ast::Expr::Tuple(_)) {
+    /// The left side compared with each row of a query.
+    pub(super) fn compare(
+        &mut self,
+        left: &ast::Expr,
+        name: &str,
+        query: &ast::Query,
+        all: bool,
+        op_at: u32,
+    ) -> Result<Expr> {
+        let at = Some(op_at);
+        if matches!(left.kind, ExprKind::Row(..)) {
             return self.not_supported(at, "a row compared with a subquery's rows");
         }
-        let left_placed = self.placed(left)?;
+        let left = self.placed(left)?;
         let query = self.inner_query(query)?;
         if query.columns.len() != 1 {
             return Err(self.error_at(at, SqlState::SYNTAX_ERROR, "subquery has too many columns"));
         }
         let element = query.columns[0].ty;
-        let mut call = self.operator(name, vec![left_placed, (Expr::CaseOperand(element), None)], None);
-        if let Err(report) = &mut call {
-            report.position = report.position.or(at);
-        }
-        Ok(subquery_of(SubqueryKind::Compare { call: call?, all }, query, Type::BOOL))
+        let call = self.operator(name, vec![left, (Expr::CaseOperand(element), None)], at)?;
+        Ok(subquery_of(SubqueryKind::Compare { call, all }, query, Type::BOOL))
     }
 }
 

@@ -1,16 +1,26 @@
 //! Statements as they are read.
 
-use sqlparser::ast;
-
 use crate::sql::host::{AlterSystem, Scope};
+
+use super::tree::{Change, Expr, Query, TypeName};
+use super::tree_ddl::Definition;
 
 /// A statement.
 #[derive(Debug)]
 pub enum Statement {
-    /// One that answers rows.
-    Query(Box<ast::Query>),
+    /// One that reads or changes rows.
+    Planned(Box<Planned>),
     /// One that is not optimised.
     Utility(Utility),
+}
+
+/// A statement that there are plans for.
+#[derive(Debug)]
+pub enum Planned {
+    /// It answers rows.
+    Query(Query),
+    /// It changes a table's rows.
+    Change(Change),
 }
 
 /// How a transaction is to be.
@@ -57,9 +67,9 @@ pub enum Utility {
     /// `ROLLBACK TO`.
     RollbackTo(String),
     /// `PREPARE`: name, parameter types as written, and the statement.
-    Prepare(String, Vec<ast::DataType>, Box<ast::Query>),
+    Prepare(String, Vec<TypeName>, Box<Planned>),
     /// `EXECUTE`, with its arguments.
-    Execute(String, Vec<ast::Expr>),
+    Execute(String, Vec<Expr>),
     /// `DEALLOCATE`; none for all.
     Deallocate(Option<String>),
     /// `DISCARD`, and its word.
@@ -67,13 +77,13 @@ pub enum Utility {
     /// `ALTER SYSTEM`.
     AlterSystem(AlterSystem),
     /// `EXPLAIN`.
-    Explain(ExplainOptions, Box<ast::Query>),
+    Explain(ExplainOptions, Box<Planned>),
     /// `CLOSE`; none for all.
     Close(Option<String>),
     /// `UNLISTEN`, which has nothing to undo.
     Unlisten,
-    /// A table that is not there is to be read or written: its name and place.
-    MissingTable(String, Option<u32>),
+    /// One that defines something, or does something to what is defined; none of them is there yet.
+    Definition(Box<Definition>),
     /// Known to PostgreSQL and not there.
     Refused(String),
 }
@@ -87,6 +97,8 @@ pub struct ExplainOptions {
     pub costs: bool,
     /// With output columns.
     pub verbose: bool,
+    /// As what it is printed, in upper case.
+    pub format: &'static str,
 }
 
 impl Utility {
@@ -117,7 +129,7 @@ impl Utility {
             Self::Close(None) => "CLOSE CURSOR ALL",
             Self::Close(_) => "CLOSE CURSOR",
             Self::Unlisten => "UNLISTEN",
-            Self::MissingTable(..) | Self::Refused(_) => "",
+            Self::Definition(_) | Self::Refused(_) => "",
         }
     }
 }

@@ -1,366 +1,378 @@
-//! Statements that are no queries: transactions, prepared statements, and what is refused.
+//! Statements by their first words; transactions, prepared statements, and what is refused.
 
-use sqlparser::ast;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::Token;
-
-use crate::report::Result;
+use crate::report::{Report, Result, SqlState};
 use crate::sql::host::AlterSystem;
 
-use super::cursor::Cursor;
-use super::statement::{ExplainOptions, Modes, Utility};
-use super::{errors, utility_set};
+use super::keywords::Keyword as K;
+use super::lexer::Kind;
+use super::parser::Parser;
+use super::statement::{ExplainOptions, Modes, Planned, Statement, Utility};
 
-/// Reads a statement that is no query; `None` if it is one.
-pub fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Utility>> {
-    let Some(first) = cursor.word_at(0).map(str::to_ascii_lowercase) else {
-        return match cursor.peek() {
-            Some(Token::LParen) => Ok(None),
-            _ => Err(cursor.unexpected()),
+impl Parser<'_> {
+    /// A statement.
+    pub fn statement(&mut self) -> Result<Statement> {
+        if self.begins_planned() {
+            return self.planned().map(|planned| Statement::Planned(Box::new(planned)));
+        }
+        let Some(first) = self.keyword() else {
+            return Err(self.unexpected());
         };
-    };
-    if matches!(first.as_str(), "select" | "values" | "with" | "table") {
-        return Ok(None);
-    }
-    if let Some(refused) = refused(&first, cursor)? {
-        return Ok(Some(refused));
-    }
-    let start = cursor.at;
-    cursor.at += 1;
-    let utility = match first.as_str() {
-        "show" => utility_set::show(cursor)?,
-        "set" => utility_set::set(cursor)?,
-        "reset" => utility_set::reset(cursor)?,
-        "begin" => begin(cursor, false)?,
-        "start" => {
-            cursor.expect_word("transaction")?;
-            modes_to_end(cursor).map(|modes| Utility::Begin(modes, true))?
+        if let Some(definition) = self.nested(Self::definition)? {
+            return Ok(Statement::Utility(Utility::Definition(Box::new(definition))));
         }
-        "commit" | "end" => end(cursor, Utility::Commit)?,
-        "rollback" | "abort" => rollback(cursor)?,
-        "savepoint" => Utility::Savepoint(cursor.name()?),
-        "release" => {
-            cursor.take_word("savepoint");
-            Utility::Release(cursor.name()?)
+        if let Some(refused) = self.refused(first)? {
+            return Ok(Statement::Utility(refused));
         }
-        "prepare" => prepare(cursor)?,
-        "execute" => execute(cursor)?,
-        "deallocate" => {
-            cursor.take_word("prepare");
-            Utility::Deallocate(all_or_name(cursor)?)
+        self.utility(first).map(Statement::Utility)
+    }
+
+    fn begins_planned(&self) -> bool {
+        self.begins_query()
+            || self.kind() == Kind::LParen
+            || matches!(self.keyword(), Some(K::Insert | K::Update | K::Delete | K::Merge))
+    }
+
+    /// A statement that there are plans for.
+    fn planned(&mut self) -> Result<Planned> {
+        self.nested(|parser| {
+            let with = parser.with()?;
+            match parser.keyword() {
+                Some(K::Insert | K::Update | K::Delete | K::Merge) => {
+                    parser.change(with).map(Planned::Change)
+                }
+                _ => parser.query_with(with).map(Planned::Query),
+            }
+        })
+    }
+
+    pub fn inner_planned(&mut self) -> Result<Box<Planned>> {
+        if self.begins_planned() { self.planned().map(Box::new) } else { Err(self.unexpected()) }
+    }
+
+    fn utility(&mut self, first: K) -> Result<Utility> {
+        let known = matches!(
+            first,
+            K::Show
+                | K::Set
+                | K::Reset
+                | K::Begin
+                | K::Start
+                | K::Commit
+                | K::End
+                | K::Rollback
+                | K::Abort
+                | K::Savepoint
+                | K::Release
+                | K::Prepare
+                | K::Execute
+                | K::Deallocate
+                | K::Discard
+                | K::Explain
+                | K::Close
+                | K::Unlisten
+                | K::Alter
+        );
+        if !known {
+            return Err(self.unexpected());
         }
-        "discard" => discard(cursor)?,
-        "explain" => explain(cursor)?,
-        "close" => Utility::Close(all_or_name(cursor)?),
-        "unlisten" => {
-            cursor.next();
-            Utility::Unlisten
+        self.advance();
+        Ok(match first {
+            K::Show => self.show()?,
+            K::Set => self.set()?,
+            K::Reset => self.reset()?,
+            K::Begin => {
+                self.skip_work();
+                self.modes_to_end().map(|modes| Utility::Begin(modes, false))?
+            }
+            K::Start => {
+                self.expect_keyword(K::Transaction)?;
+                self.modes_to_end().map(|modes| Utility::Begin(modes, true))?
+            }
+            K::Commit | K::End => self.transaction_end(Utility::Commit)?,
+            K::Rollback | K::Abort => self.rollback(first)?,
+            K::Savepoint => Utility::Savepoint(self.name()?.text),
+            K::Release => {
+                self.take_keyword(K::Savepoint);
+                Utility::Release(self.name()?.text)
+            }
+            K::Prepare => self.prepare()?,
+            K::Execute => self.execute()?,
+            K::Deallocate => {
+                self.take_keyword(K::Prepare);
+                Utility::Deallocate(self.all_or_name()?)
+            }
+            K::Discard => self.discard()?,
+            K::Explain => self.explain()?,
+            K::Close => Utility::Close(self.all_or_name()?),
+            K::Unlisten => {
+                if !self.take(Kind::Star) {
+                    self.name()?;
+                }
+                Utility::Unlisten
+            }
+            _ => self.alter_system()?,
+        })
+    }
+
+    fn all_or_name(&mut self) -> Result<Option<String>> {
+        if self.take_keyword(K::All) { Ok(None) } else { self.name().map(|name| Some(name.text)) }
+    }
+
+    /// Statements that PostgreSQL has and tuskd does not: named by their first words.
+    fn refused(&mut self, first: K) -> Result<Option<Utility>> {
+        let second = self.keyword_at(1);
+        let upper = first.word().to_uppercase();
+        let name = match first {
+            K::Create | K::Drop | K::Alter if (first, second) != (K::Alter, Some(K::System)) => {
+                self.advance();
+                if first == K::Create && self.take_keyword(K::Or) {
+                    self.expect_keyword(K::Replace)?;
+                }
+                format!("{upper} {}", self.object_kind(first == K::Alter)?)
+            }
+            K::Comment | K::Security | K::Call | K::Do | K::Load | K::Reassign | K::Refresh | K::Import => {
+                upper
+            }
+            _ => return Ok(None),
+        };
+        while !self.at_end() && self.kind() != Kind::Error {
+            self.advance();
         }
-        "alter" => alter_system(cursor)?,
-        _ => {
-            cursor.at = start;
-            return Err(cursor.unexpected());
-        }
-    };
-    cursor.expect_end()?;
-    Ok(Some(utility))
-}
-
-fn all_or_name(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
-    if cursor.take_word("all") { Ok(None) } else { cursor.name().map(Some) }
-}
-
-/// Statements that PostgreSQL has and tuskd does not: named by their first words.
-fn refused(first: &str, cursor: &mut Cursor<'_>) -> Result<Option<Utility>> {
-    let second = cursor.word_at(1).unwrap_or("").to_ascii_uppercase();
-    let first_upper = first.to_ascii_uppercase();
-    let name = match first {
-        "create" | "drop" if second == "OR" => format!("CREATE {}", object_kind(cursor, 3)),
-        "create" | "drop" => format!("{first_upper} {}", object_kind(cursor, 1)),
-        "alter" if second != "SYSTEM" => format!("ALTER {}", object_kind(cursor, 1)),
-        "insert" => return missing_table(cursor, &["insert", "into"]).map(Some),
-        "update" => return missing_table(cursor, &["update"]).map(Some),
-        "delete" => return missing_table(cursor, &["delete", "from"]).map(Some),
-        "truncate" => return missing_table(cursor, &["truncate"]).map(Some),
-        "merge" => return missing_table(cursor, &["merge", "into"]).map(Some),
-        "listen" | "notify" | "copy" | "declare" | "fetch" | "move" | "lock" | "vacuum" | "analyze"
-        | "cluster" | "reindex" | "grant" | "revoke" | "comment" | "security" | "call" | "do"
-        | "checkpoint" | "load" | "reassign" | "refresh" | "import" => first_upper,
-        "prepare" if second == "TRANSACTION" => "PREPARE TRANSACTION".to_owned(),
-        "commit" | "rollback" if second == "PREPARED" => format!("{first_upper} PREPARED"),
-        _ => return Ok(None),
-    };
-    Ok(Some(Utility::Refused(name)))
-}
-
-/// `TABLE` in `CREATE UNLOGGED TABLE`, `MATERIALIZED VIEW`, `USER MAPPING` and the like.
-fn object_kind(cursor: &Cursor<'_>, from: usize) -> String {
-    let word = |ahead: usize| cursor.word_at(ahead).unwrap_or("").to_ascii_uppercase();
-    let mut at = from;
-    while matches!(
-        word(at).as_str(),
-        "TEMP" | "TEMPORARY" | "UNLOGGED" | "GLOBAL" | "LOCAL" | "UNIQUE" | "RECURSIVE"
-    ) {
-        at += 1;
+        Ok(Some(Utility::Refused(name)))
     }
-    let first = word(at);
-    let two = ["MATERIALIZED", "USER", "FOREIGN", "TEXT", "EVENT", "ACCESS", "OPERATOR", "DEFAULT"];
-    let second_kinds =
-        ["VIEW", "MAPPING", "TABLE", "DATA", "SEARCH", "TRIGGER", "METHOD", "CLASS", "FAMILY", "PRIVILEGES"];
-    if two.contains(&first.as_str()) && second_kinds.contains(&word(at + 1).as_str()) {
-        return format!("{first} {}", word(at + 1));
-    }
-    first
-}
 
-fn missing_table(cursor: &mut Cursor<'_>, words: &[&str]) -> Result<Utility> {
-    for word in words {
-        cursor.expect_word(word)?;
+    /// What else PostgreSQL creates, alters and drops: `MATERIALIZED VIEW`, `USER MAPPING` and the like.
+    fn object_kind(&mut self, alter: bool) -> Result<String> {
+        self.take_keyword(K::Trusted);
+        let first = self.keyword().ok_or_else(|| self.unexpected())?;
+        let second = match first {
+            K::Access => Some(&[K::Method][..]),
+            K::Constraint | K::Event => Some(&[K::Trigger][..]),
+            K::Default if alter => Some(&[K::Privileges][..]),
+            K::Default => Some(&[K::Conversion][..]),
+            K::Foreign => Some(&[K::Data, K::Table][..]),
+            K::Large => Some(&[K::Object][..]),
+            K::Text => Some(&[K::Search][..]),
+            K::User => Some(&[K::Mapping][..]),
+            K::Aggregate
+            | K::Cast
+            | K::Collation
+            | K::Conversion
+            | K::Domain
+            | K::Extension
+            | K::Function
+            | K::Group
+            | K::Language
+            | K::Operator
+            | K::Owned
+            | K::Policy
+            | K::Procedural
+            | K::Procedure
+            | K::Publication
+            | K::Routine
+            | K::Rule
+            | K::Server
+            | K::Statistics
+            | K::Subscription
+            | K::Tablespace
+            | K::Transform
+            | K::Trigger
+            | K::Type => None,
+            _ => return Err(self.unexpected()),
+        };
+        self.advance();
+        let first = first.word().to_uppercase();
+        let Some(second) = second else {
+            return if self.at_end() { Err(self.unexpected()) } else { Ok(first) };
+        };
+        let word = self.keyword().filter(|word| second.contains(word)).ok_or_else(|| self.unexpected())?;
+        Ok(format!("{first} {}", word.word().to_uppercase()))
     }
-    if words == ["truncate"] {
-        cursor.take_word("table");
-    }
-    cursor.take_word("only");
-    let position = cursor.position();
-    let mut name = cursor.name()?;
-    while cursor.take(&Token::Period) {
-        name = format!("{name}.{}", cursor.name()?);
-    }
-    Ok(Utility::MissingTable(name, position))
-}
 
-fn begin(cursor: &mut Cursor<'_>, start: bool) -> Result<Utility> {
-    _ = cursor.take_word("work") || cursor.take_word("transaction");
-    modes_to_end(cursor).map(|modes| Utility::Begin(modes, start))
-}
-
-fn modes_to_end(cursor: &mut Cursor<'_>) -> Result<Modes> {
-    if cursor.at_end() { Ok(Modes::default()) } else { modes(cursor) }
-}
-
-/// At least one mode, with or without commas between them.
-pub fn modes(cursor: &mut Cursor<'_>) -> Result<Modes> {
-    let mut modes = Modes::default();
-    loop {
-        if cursor.take_words(&["isolation", "level"]) {
-            modes.isolation = Some(isolation(cursor)?);
-        } else if cursor.take_words(&["read", "only"]) {
-            modes.read_only = Some(true);
-        } else if cursor.take_words(&["read", "write"]) {
-            modes.read_only = Some(false);
-        } else if cursor.take_words(&["not", "deferrable"]) {
-            modes.deferrable = Some(false);
-        } else if cursor.take_word("deferrable") {
-            modes.deferrable = Some(true);
-        } else {
-            return Err(cursor.unexpected());
-        }
-        if !cursor.take(&Token::Comma) && cursor.at_end() {
-            return Ok(modes);
+    /// `WORK` and `TRANSACTION` say nothing.
+    fn skip_work(&mut self) {
+        if !self.take_keyword(K::Work) {
+            self.take_keyword(K::Transaction);
         }
     }
-}
 
-fn isolation(cursor: &mut Cursor<'_>) -> Result<&'static str> {
-    let levels: [(&[&str], &str); 4] = [
-        (&["read", "uncommitted"], "read uncommitted"),
-        (&["read", "committed"], "read committed"),
-        (&["repeatable", "read"], "repeatable read"),
-        (&["serializable"], "serializable"),
-    ];
-    let level = levels.into_iter().find(|(words, _)| cursor.take_words(words));
-    level.map(|(_, name)| name).ok_or_else(|| cursor.unexpected())
-}
-
-/// `[WORK|TRANSACTION] [AND [NO] CHAIN]`.
-fn end(cursor: &mut Cursor<'_>, make: fn(bool) -> Utility) -> Result<Utility> {
-    _ = cursor.take_word("work") || cursor.take_word("transaction");
-    let mut chain = false;
-    if cursor.take_word("and") {
-        chain = !cursor.take_word("no");
-        cursor.expect_word("chain")?;
+    fn modes_to_end(&mut self) -> Result<Modes> {
+        if self.at_end() { Ok(Modes::default()) } else { self.modes() }
     }
-    Ok(make(chain))
-}
 
-fn rollback(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    let start = cursor.at;
-    _ = cursor.take_word("work") || cursor.take_word("transaction");
-    if cursor.take_word("to") {
-        cursor.take_word("savepoint");
-        return cursor.name().map(Utility::RollbackTo);
-    }
-    cursor.at = start;
-    end(cursor, Utility::Rollback)
-}
-
-/// A parser over the rest of the statement.
-fn parser<'a>(cursor: &Cursor<'_>, dialect: &'a PostgreSqlDialect) -> Parser<'a> {
-    Parser::new(dialect).with_tokens_with_locations(cursor.source.tokens[cursor.at..].to_vec())
-}
-
-fn prepare(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    let name = cursor.name()?;
-    let mut types = Vec::new();
-    if cursor.take(&Token::LParen) {
-        let dialect = PostgreSqlDialect {};
-        let mut parser = parser(cursor, &dialect);
+    /// At least one mode, with or without commas between them.
+    pub fn modes(&mut self) -> Result<Modes> {
+        let mut modes = Modes::default();
         loop {
-            types.push(parser.parse_data_type().map_err(|error| errors::of_parser(cursor.source, &error))?);
-            if !parser.consume_token(&Token::Comma) {
-                break;
+            if self.take_keywords(&[K::Isolation, K::Level]) {
+                modes.isolation = Some(self.isolation()?);
+            } else if self.take_keywords(&[K::Read, K::Only]) {
+                modes.read_only = Some(true);
+            } else if self.take_keywords(&[K::Read, K::Write]) {
+                modes.read_only = Some(false);
+            } else if self.take_keywords(&[K::Not, K::Deferrable]) {
+                modes.deferrable = Some(false);
+            } else if self.take_keyword(K::Deferrable) {
+                modes.deferrable = Some(true);
+            } else {
+                return Err(self.unexpected_word());
+            }
+            if !self.take(Kind::Comma) && self.at_end() {
+                return Ok(modes);
             }
         }
-        let left = parser.peek_token();
-        let at = cursor.source.tokens.iter().position(|token| token.span == left.span);
-        cursor.at = at.unwrap_or(cursor.source.tokens.len());
-        cursor.expect(&Token::RParen)?;
     }
-    cursor.expect_word("as")?;
-    let inner = inner_query(cursor)?;
-    Ok(match inner {
-        Inner::Query(query) => Utility::Prepare(name, types, Box::new(query)),
-        Inner::Other(utility) => utility,
-    })
-}
 
-#[expect(clippy::large_enum_variant, reason = "made once per statement and taken apart at once")]
-enum Inner {
-    Query(ast::Query),
-    Other(Utility),
-}
-
-/// The query of a statement around it; a table's name where it would change one.
-fn inner_query(cursor: &mut Cursor<'_>) -> Result<Inner> {
-    let first = cursor.word_at(0).unwrap_or("").to_ascii_lowercase();
-    if matches!(first.as_str(), "insert" | "update" | "delete" | "merge") {
-        let utility = refused(&first, cursor)?;
-        cursor.at = cursor.source.tokens.len();
-        return utility.map(Inner::Other).ok_or_else(|| cursor.unexpected());
-    }
-    if !matches!(first.as_str(), "select" | "values" | "with" | "table")
-        && cursor.peek() != Some(&Token::LParen)
-    {
-        return Err(cursor.unexpected());
-    }
-    let query = super::query(cursor.source, cursor.at)?;
-    cursor.at = cursor.source.tokens.len();
-    Ok(Inner::Query(query))
-}
-
-fn execute(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    let name = cursor.name()?;
-    let mut arguments = Vec::new();
-    if super::chains::longest(&cursor.source.tokens) > super::chains::MAX_CHAIN {
-        return Err(errors::too_deep());
-    }
-    if cursor.take(&Token::LParen) {
-        let dialect = PostgreSqlDialect {};
-        let mut parser = parser(cursor, &dialect);
-        loop {
-            arguments.push(parser.parse_expr().map_err(|error| errors::of_parser(cursor.source, &error))?);
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
+    /// A syntax error at the first word that does not go on as one of the modes does.
+    fn unexpected_word(&mut self) -> Box<Report> {
+        if matches!(self.keyword(), Some(K::Isolation | K::Read | K::Not)) {
+            self.advance();
         }
-        if !parser.consume_token(&Token::RParen) || parser.peek_token().token != Token::EOF {
-            return Err(errors::near(cursor.source, parser.peek_token().span.start));
-        }
-        cursor.at = cursor.source.tokens.len();
+        self.unexpected()
     }
-    Ok(Utility::Execute(name, arguments))
-}
 
-fn discard(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    let kinds = [
-        ("all", "DISCARD ALL"),
-        ("plans", "DISCARD PLANS"),
-        ("sequences", "DISCARD SEQUENCES"),
-        ("temp", "DISCARD TEMP"),
-        ("temporary", "DISCARD TEMP"),
-    ];
-    let kind = kinds.into_iter().find(|(word, _)| cursor.take_word(word));
-    kind.map(|(_, tag)| Utility::Discard(tag)).ok_or_else(|| cursor.unexpected())
-}
-
-fn explain(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    let mut options = ExplainOptions { costs: true, ..ExplainOptions::default() };
-    let listed = matches!(
-        cursor.word_at(1).map(str::to_ascii_lowercase).as_deref(),
-        Some(
-            "analyze"
-                | "verbose"
-                | "costs"
-                | "buffers"
-                | "timing"
-                | "summary"
-                | "settings"
-                | "format"
-                | "wal"
-                | "memory"
-                | "generic_plan"
-                | "serialize"
-        )
-    );
-    if listed && cursor.take(&Token::LParen) {
-        loop {
-            explain_option(cursor, &mut options)?;
-            if !cursor.take(&Token::Comma) {
-                break;
-            }
-        }
-        cursor.expect(&Token::RParen)?;
-    } else {
-        options.analyze = cursor.take_word("analyze") || cursor.take_word("analyse");
-        options.verbose = cursor.take_word("verbose");
+    fn isolation(&mut self) -> Result<&'static str> {
+        let levels: [(&[K], &str); 4] = [
+            (&[K::Read, K::Uncommitted], "read uncommitted"),
+            (&[K::Read, K::Committed], "read committed"),
+            (&[K::Repeatable, K::Read], "repeatable read"),
+            (&[K::Serializable], "serializable"),
+        ];
+        let level = levels.into_iter().find(|(words, _)| self.take_keywords(words));
+        level.map(|(_, name)| name).ok_or_else(|| self.unexpected())
     }
-    Ok(match inner_query(cursor)? {
-        Inner::Query(query) => Utility::Explain(options, Box::new(query)),
-        Inner::Other(utility) => utility,
-    })
-}
 
-fn explain_option(cursor: &mut Cursor<'_>, options: &mut ExplainOptions) -> Result<()> {
-    let name = cursor.name()?;
-    let mut on = true;
-    if !matches!(cursor.peek(), Some(Token::Comma | Token::RParen)) {
-        let value = match cursor.string() {
-            Some(text) => text,
-            None => cursor.next().map(|token| token.token.to_string()).unwrap_or_default(),
+    /// `[WORK|TRANSACTION] [AND [NO] CHAIN]`.
+    fn transaction_end(&mut self, make: fn(bool) -> Utility) -> Result<Utility> {
+        self.skip_work();
+        self.and_chain(make)
+    }
+
+    fn and_chain(&mut self, make: fn(bool) -> Utility) -> Result<Utility> {
+        let mut chain = false;
+        if self.take_keyword(K::And) {
+            chain = !self.take_keyword(K::No);
+            self.expect_keyword(K::Chain)?;
+        }
+        Ok(make(chain))
+    }
+
+    fn rollback(&mut self, first: K) -> Result<Utility> {
+        self.skip_work();
+        if first == K::Rollback && self.take_keyword(K::To) {
+            self.take_keyword(K::Savepoint);
+            return self.name().map(|name| Utility::RollbackTo(name.text));
+        }
+        self.and_chain(Utility::Rollback)
+    }
+
+    fn prepare(&mut self) -> Result<Utility> {
+        let name = self.name()?.text;
+        let mut types = Vec::new();
+        if self.kind() == Kind::LParen {
+            types = self.in_parens(|parser| parser.list(Self::type_name))?;
+        }
+        self.expect_keyword(K::As)?;
+        Ok(Utility::Prepare(name, types, self.inner_planned()?))
+    }
+
+    fn execute(&mut self) -> Result<Utility> {
+        let name = self.name()?.text;
+        let arguments = if self.kind() == Kind::LParen { self.in_parens(Self::exprs)? } else { Vec::new() };
+        Ok(Utility::Execute(name, arguments))
+    }
+
+    fn discard(&mut self) -> Result<Utility> {
+        let tag = match self.keyword() {
+            Some(K::All) => "DISCARD ALL",
+            Some(K::Plans) => "DISCARD PLANS",
+            Some(K::Sequences) => "DISCARD SEQUENCES",
+            Some(K::Temp | K::Temporary) => "DISCARD TEMP",
+            _ => return Err(self.unexpected()),
         };
-        if name == "format" && !value.eq_ignore_ascii_case("text") {
-            return errors::not_supported(&format!("EXPLAIN (FORMAT {})", value.to_ascii_uppercase()));
+        self.advance();
+        Ok(Utility::Discard(tag))
+    }
+
+    fn explain(&mut self) -> Result<Utility> {
+        let mut options = ExplainOptions { costs: true, format: "TEXT", ..ExplainOptions::default() };
+        let mut ahead = 0;
+        while self.kind_at(ahead) == Kind::LParen {
+            ahead += 1;
         }
-        on = crate::sql::types::input::boolean(&value).unwrap_or(name == "format");
+        let parens_of_query =
+            matches!(self.keyword_at(ahead), Some(K::Select | K::Values | K::With | K::Table));
+        if ahead > 0 && !parens_of_query {
+            self.in_parens(|parser| parser.list(|parser| parser.explain_option(&mut options)))?;
+        } else if ahead == 0 {
+            options.analyze = self.take_keyword(K::Analyze) || self.take_keyword(K::Analyse);
+            options.verbose = self.take_keyword(K::Verbose);
+        }
+        Ok(Utility::Explain(options, self.inner_planned()?))
     }
-    match name.as_str() {
-        "analyze" => options.analyze = on,
-        "costs" => options.costs = on,
-        "verbose" => options.verbose = on,
-        _ => {}
-    }
-    Ok(())
-}
 
-fn alter_system(cursor: &mut Cursor<'_>) -> Result<Utility> {
-    cursor.expect_word("system")?;
-    if cursor.take_word("reset") {
-        let change = match all_or_setting(cursor)? {
-            None => AlterSystem::ResetAll,
-            Some(name) => AlterSystem::Reset(name),
-        };
-        return Ok(Utility::AlterSystem(change));
+    fn explain_option(&mut self, options: &mut ExplainOptions) -> Result<()> {
+        let at = self.here();
+        let name = self.non_reserved_or_analyze()?;
+        let mut on = true;
+        if !matches!(self.kind(), Kind::Comma | Kind::RParen) {
+            let value = self.option_value()?;
+            if name == "format" {
+                return self.explain_format(&value, at).map(|format| options.format = format);
+            }
+            on = crate::sql::types::input::boolean(&value).unwrap_or(false);
+        }
+        match name.as_str() {
+            "analyze" | "analyse" => options.analyze = on,
+            "costs" => options.costs = on,
+            "verbose" => options.verbose = on,
+            _ => {}
+        }
+        Ok(())
     }
-    cursor.expect_word("set")?;
-    let name = utility_set::setting_name(cursor)?;
-    let value = utility_set::assigned(cursor)?;
-    Ok(Utility::AlterSystem(match value {
-        Some(value) => AlterSystem::Set(name, value),
-        None => AlterSystem::Reset(name),
-    }))
-}
 
-fn all_or_setting(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
-    if cursor.take_word("all") { Ok(None) } else { utility_set::setting_name(cursor).map(Some) }
+    fn explain_format(&self, value: &str, at: u32) -> Result<&'static str> {
+        let formats = ["TEXT", "XML", "JSON", "YAML"];
+        formats.into_iter().find(|format| value.eq_ignore_ascii_case(format)).ok_or_else(|| {
+            let message = format!("unrecognized value for EXPLAIN option \"format\": \"{value}\"");
+            self.error(at, SqlState::INVALID_PARAMETER_VALUE, message)
+        })
+    }
+
+    pub fn non_reserved_or_analyze(&mut self) -> Result<String> {
+        if matches!(self.keyword(), Some(K::Analyze | K::Analyse)) {
+            self.advance();
+            return Ok("analyze".to_owned());
+        }
+        self.non_reserved().map(|name| name.text)
+    }
+
+    /// An option's value: `TRUE`, `FALSE`, `ON`, a word, a text or a number.
+    pub fn option_value(&mut self) -> Result<String> {
+        match self.keyword() {
+            Some(word @ (K::True | K::False | K::On)) => {
+                self.advance();
+                Ok(word.word().to_owned())
+            }
+            _ => self.word_or_value(),
+        }
+    }
+
+    fn alter_system(&mut self) -> Result<Utility> {
+        self.expect_keyword(K::System)?;
+        if self.take_keyword(K::Reset) {
+            let change = match self.take_keyword(K::All) {
+                true => AlterSystem::ResetAll,
+                false => AlterSystem::Reset(self.setting_name()?),
+            };
+            return Ok(Utility::AlterSystem(change));
+        }
+        self.expect_keyword(K::Set)?;
+        let name = self.setting_name()?;
+        let value = self.assigned()?;
+        Ok(Utility::AlterSystem(match value {
+            Some(value) => AlterSystem::Set(name, value),
+            None => AlterSystem::Reset(name),
+        }))
+    }
 }

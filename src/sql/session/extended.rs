@@ -118,6 +118,9 @@ impl Session {
             self.statements.remove("");
         }
         let parsed = parse::parse_one(text)?;
+        for notice in parsed.iter().flat_map(|parsed| &parsed.notices) {
+            host.notice(notice.clone());
+        }
         let ends = parsed
             .as_ref()
             .is_none_or(|parsed| utility_of(parsed).is_some_and(|utility| utility.ends_transaction()));

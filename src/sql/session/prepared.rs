@@ -48,7 +48,7 @@ impl Prepared {
             return Ok(Self { text, kind: PreparedKind::Empty, params: types.to_vec() });
         };
         match &parsed.statement {
-            Statement::Query(query) => {
+            Statement::Planned(query) => {
                 let analysed = analyze::query(query, &parsed.source, environment, types, true)?;
                 let (plan, fields) = planned(&analysed, evaluate)?;
                 Ok(Self { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params })
@@ -81,7 +81,7 @@ impl Prepared {
 pub fn utility_of(parsed: &Parsed) -> Option<&Utility> {
     match &parsed.statement {
         Statement::Utility(utility) => Some(utility),
-        Statement::Query(_) => None,
+        Statement::Planned(_) => None,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::sql::execute::{self, Context};
 use crate::sql::functions::unrecognized;
 use crate::sql::host::{AlterSystem, Host, Scope};
 use crate::sql::parse::statement::{ExplainOptions, SetTarget};
-use crate::sql::parse::{Parsed, Utility};
+use crate::sql::parse::tree::{self as ast, TypeName};
+use crate::sql::parse::{Parsed, Planned, Utility};
 use crate::sql::plan::{self, Plan};
 use crate::sql::types::{Datum, Type, Wire};
 
@@ -34,17 +35,8 @@ impl Session {
                 self.drop_portals();
                 return Ok(Output::Done(tag.to_owned()));
             }
-            Utility::MissingTable(name, position) => {
-                let report =
-                    Report::error(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
-                return Err(match position {
-                    Some(at) => report.at(*at),
-                    None => report,
-                });
-            }
-            Utility::Refused(what) => {
-                return Err(Report::not_supported(format!("{what} is not supported yet")));
-            }
+            Utility::Definition(definition) => return Err(refusal(parsed, &definition.tag())),
+            Utility::Refused(what) => return Err(refusal(parsed, what)),
             Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
                 self.run_transaction_command(host, utility)?;
             }
@@ -115,8 +107,8 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         name: &str,
-        types: &[sqlparser::ast::DataType],
-        query: &sqlparser::ast::Query,
+        types: &[TypeName],
+        query: &Planned,
     ) -> Result<()> {
         if self.statements.contains_key(name) {
             return Err(super::already_prepared(name));
@@ -139,7 +131,7 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         name: &str,
-        arguments: &[sqlparser::ast::Expr],
+        arguments: &[ast::Expr],
     ) -> Result<Output> {
         let statement = self.statement(name)?;
         // A statement without parameters does not look at arguments.
@@ -180,8 +172,12 @@ impl Session {
         host: &mut dyn Host,
         parsed: &Parsed,
         options: ExplainOptions,
-        query: &sqlparser::ast::Query,
+        query: &Planned,
     ) -> Result<Output> {
+        if options.format != "TEXT" {
+            let what = format!("EXPLAIN (FORMAT {}) is not supported yet", options.format);
+            return Err(Report::not_supported(what));
+        }
         let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
         let (plan, _) = self.planned(host, &analysed)?;
         let mut lines = plan::explain::lines(&plan, options);
@@ -210,6 +206,12 @@ impl Session {
         self.statements.clear();
         Ok(())
     }
+}
+
+/// The answer to what PostgreSQL has and tuskd does not.
+fn refusal(parsed: &Parsed, what: &str) -> Box<Report> {
+    let at = parsed.source.position(parsed.source.start);
+    Report::not_supported(format!("{what} is not supported yet")).at(at)
 }
 
 fn alter_system(host: &mut dyn Host, change: &AlterSystem) -> Result<()> {

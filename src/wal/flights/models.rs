@@ -13,8 +13,9 @@ struct Log {
     disk: AtomicU64,
 }
 
-const START: u64 = 8192;
-const RECORD: u64 = 100;
+const START: u64 = 10 * RECORD;
+/// More than a word of waiters covers, so that nobody is woken by chance.
+const RECORD: u64 = 2 * GRAIN;
 
 /// Where a process dies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,13 +110,13 @@ fn committers(name: &str, preemptions: usize, count: usize, depth: u64) {
 /// One flight at a time: whoever found the lead taken, too late for its flight, is woken by its end.
 #[test]
 fn nobody_sleeps_beside_one_flight() {
-    committers("wal::nobody_sleeps_beside_one_flight", 2, 2, 1);
+    committers("wal::nobody_sleeps_beside_one_flight", 3, 2, 1);
 }
 
 /// Two flights at once, landing in any order.
 #[test]
 fn nobody_sleeps_beside_two_flights() {
-    committers("wal::nobody_sleeps_beside_two_flights", 2, 2, 2);
+    committers("wal::nobody_sleeps_beside_two_flights", 3, 2, 2);
 }
 
 /// Three, of whom two gather behind the first.
@@ -133,7 +134,7 @@ fn flights_overlap() {
 }
 
 fn a_death(name: &str, death: Death, depth: u64) {
-    run_model(name, Some(2), 20_000, move || {
+    run_model(name, Some(3), 20_000, move || {
         let (processes, log) = (Processes::new(3), Log::new());
         let waiter = {
             let log = Arc::clone(&log);

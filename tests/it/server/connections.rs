@@ -1,7 +1,10 @@
 //! From a connection's first byte to its last: startup packets, authentication, limits, ends.
 
 mod client;
+pub mod differ;
 pub mod ends;
 pub mod limits;
 pub mod packets;
+pub mod reuse;
 pub mod statements;
+pub mod tcp;

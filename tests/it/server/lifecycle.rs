@@ -18,6 +18,8 @@ pub const TESTS: &[Test] = tests![
     stopped_children_are_killed_after_five_seconds: 60,
     children_notice_the_postmasters_death,
     a_second_start_is_refused,
+    children_have_no_descriptor_of_the_postmasters_loop,
+    more_processes_than_can_be_numbered_are_refused,
     a_cluster_name_stands_in_every_title,
     titles_as_in_postgresql_18,
     metrics_are_served_without_a_connection_slot,
@@ -156,8 +158,14 @@ fn children_notice_the_postmasters_death() {
 
 fn a_second_start_is_refused() {
     let server = TestServer::start("");
-    let output = tuskd().args(["run", "-D"]).arg(&server.dir).output().expect("tuskd runs");
+    let options = std::fs::read_to_string(server.dir.join("postmaster.opts")).expect("the server wrote it");
+    assert_eq!(options, format!("{} \"-D\" \"{}\"\n", env!("CARGO_BIN_EXE_tuskd"), server.dir.display()));
+    let mut second = tuskd();
+    second.args(["run", "-c", "work_mem=1MB", "-D"]).arg(&server.dir);
+    let output = second.output().expect("tuskd runs");
     assert_eq!(output.status.code(), Some(1));
+    let after = std::fs::read_to_string(server.dir.join("postmaster.opts")).expect("it stays");
+    assert_eq!(after, options, "it is about the server that runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("FATAL:  lock file \"postmaster.pid\" already exists"), "{text}");
     let hint = format!(
@@ -166,6 +174,40 @@ fn a_second_start_is_refused() {
         server.dir.display()
     );
     assert!(text.contains(&hint), "{text}");
+}
+
+/// More than 65,535 process slots were a panic.
+fn more_processes_than_can_be_numbered_are_refused() {
+    for setting in ["max_connections", "max_worker_processes", "autovacuum_worker_slots"] {
+        let server = TestServer::init(&format!("{setting} = 70000\n"));
+        let output = tuskd().args(["run", "-D"]).arg(&server.dir).output().expect("tuskd runs");
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("FATAL:  too many server processes configured"), "{text}");
+        assert!(text.contains(&format!("\"{setting}\" (70000)")), "{text}");
+    }
+}
+
+/// Children inherited the postmaster's epoll instance and signalfd, through which they could have changed what it watches.
+fn children_have_no_descriptor_of_the_postmasters_loop() {
+    let server = TestServer::start("logging_collector = off\n");
+    server.wait_for_child("spare backend process");
+    server.wait_for_child("autovacuum launcher");
+    let with_ring = server.log().contains("I/O method: io_uring");
+    let links = |pid: i32| -> Vec<String> {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+        fds.filter_map(|fd| Some(std::fs::read_link(fd.path()).ok()?.display().to_string())).collect()
+    };
+    let own = links(server.postmaster().as_raw_nonzero().get());
+    assert!(own.iter().any(|link| link.contains("eventpoll")) && own.iter().any(|l| l.contains("signalfd")));
+    // One that was just forked still has them, and the postmaster's title.
+    for (pid, title) in server.children().into_iter().filter(|(_, title)| title.starts_with("postgres:")) {
+        let links = links(pid);
+        assert!(!links.iter().any(|link| link.contains("signalfd")), "{title}: {links:?}");
+        // Without io_uring each has an epoll instance of its own.
+        let polls = links.iter().filter(|link| link.contains("eventpoll")).count();
+        assert!(polls <= usize::from(!with_ring), "{title}: {links:?}");
+    }
 }
 
 fn a_cluster_name_stands_in_every_title() {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Stage, crashes, signals, tree};
+use super::{Stage, crashes, signals, statements, tree, workers};
 
 /// One fact.
 pub struct Fact {
@@ -28,11 +28,9 @@ const fn fact(document: u8, text: &'static str, due: Due) -> Fact {
     Fact { document, text, due }
 }
 
-const SQL: &str = "needs statements";
 const STORAGE: &str = "needs storage and WAL";
 const REPLICATION: &str = "needs replication";
 const UNDO: &str = "needs undo segments";
-const ROLES: &str = "needs roles that are no superusers";
 
 /// All of them.
 pub const FACTS: &[Fact] = &[
@@ -47,7 +45,7 @@ pub const FACTS: &[Fact] = &[
     fact(0, "kill ends one session and touches no other", Check(signals::terminate_one)),
     fact(0, "crash recovery brings the data to a consistent state", Missing(STORAGE)),
     fact(0, "a standby begins archive recovery, then hot standby", Missing(REPLICATION)),
-    fact(0, "pg_terminate_backend() ends a session", Missing(SQL)),
+    fact(0, "pg_terminate_backend() ends a session", Check(statements::terminate_backend)),
     fact(1, "postmaster.pid holds the pid and more; an orderly stop removes it", Check(signals::pid_file)),
     fact(1, "every process is the postmaster's child", Check(tree::no_grandchildren)),
     fact(1, "comm is postgres", Check(tree::comm)),
@@ -67,11 +65,19 @@ pub const FACTS: &[Fact] = &[
     fact(1, "cluster_name stands in every child's title", Check(tree::cluster_name)),
     fact(1, "bytes of cluster_name that are not printable ASCII become ?", Check(tree::cluster_name_ascii)),
     fact(1, "archiver process last was SEGMENT", Missing(STORAGE)),
-    fact(1, "title and life of the autovacuum worker; autovacuum_max_workers", Missing(STORAGE)),
+    fact(
+        1,
+        "title and life of the autovacuum worker; autovacuum_max_workers",
+        Check(workers::autovacuum_workers),
+    ),
     fact(1, "titles and lives of wal sender and wal receiver", Missing(REPLICATION)),
     fact(1, "startup process recovering SEGMENT, always there on a standby", Missing(REPLICATION)),
-    fact(1, "title and life of background workers", Missing("nothing registers one yet")),
-    fact(1, "title and life of parallel workers", Missing(SQL)),
+    fact(
+        1,
+        "title and life of background workers",
+        Missing("the server registers none itself; tests/it/server/workers.rs has its own"),
+    ),
+    fact(1, "title and life of parallel workers", Missing("needs parallel query")),
     fact(
         1,
         "after SIGKILL of the postmaster, postmaster.pid stays and the next start works",
@@ -87,8 +93,8 @@ pub const FACTS: &[Fact] = &[
         "backend: SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGCHLD, and SIGINT when idle, leave it alone",
         Check(signals::backend_ignores),
     ),
-    fact(1, "backend: SIGINT cancels the running statement", Missing(SQL)),
-    fact(1, "backend: SIGFPE is an ERROR", Missing(SQL)),
+    fact(1, "backend: SIGINT cancels the running statement", Check(statements::sigint)),
+    fact(1, "backend: SIGFPE is an ERROR", Check(statements::sigfpe)),
     fact(1, "postmaster: SIGHUP reloads, and children are told", Check(signals::reload)),
     fact(1, "postmaster: SIGINT is a fast shutdown", Check(signals::fast)),
     fact(1, "postmaster: SIGTERM is a smart shutdown", Check(signals::smart)),
@@ -96,7 +102,11 @@ pub const FACTS: &[Fact] = &[
     fact(1, "postmaster: the other signals do nothing", Check(signals::ignored_by_postmaster)),
     fact(1, "postmaster: SIGCHLD, a process that ended is started again", Check(crashes::statistics_killed)),
     fact(1, "no slot left: sorry, too many clients already", Check(signals::too_many)),
-    fact(1, "slots left for superusers only: remaining connection slots are reserved", Missing(ROLES)),
+    fact(
+        1,
+        "slots left for superusers only: remaining connection slots are reserved",
+        Check(workers::reserved),
+    ),
     fact(2, "each connection has a process of its own", Check(tree::own_process_per_session)),
     fact(2, "threaded_execution = on is refused until it is built", Check(signals::threads_refused)),
     fact(2, "sessions as threads", Missing("needs threads")),
@@ -108,7 +118,8 @@ pub const FACTS: &[Fact] = &[
     fact(2, "autoanalyze: its launcher, workers, thresholds and settings", Missing(STORAGE)),
     fact(2, "logical replication launcher and workers", Missing(REPLICATION)),
     fact(2, "undo launcher and workers, recycle bin", Missing(UNDO)),
-    fact(2, "pg_stat_activity, pg_stat_database", Missing(SQL)),
+    fact(2, "pg_stat_activity: sessions and their states", Check(statements::activity)),
+    fact(2, "pg_stat_database", Missing(STORAGE)),
     fact(2, "the archiver archives WAL segments", Missing(STORAGE)),
     fact(
         3,
@@ -135,12 +146,16 @@ pub const FACTS: &[Fact] = &[
         Missing(STORAGE),
     ),
     fact(3, "an orphaned session's CHECKPOINT, VACUUM, bulk INSERT and pg_stat_all_tables", Missing(STORAGE)),
-    fact(3, "csvlog lines with process, query and location", Missing(SQL)),
+    fact(3, "csvlog lines with process, query and location", Check(statements::csvlog)),
     fact(
         4,
         "children inherit the postmaster's shared memory; nobody forks but the postmaster",
         Check(tree::shared_memory),
     ),
     fact(4, "RequestCheckpoint: flags, counters, CHECKPOINT_WAIT", Missing(STORAGE)),
-    fact(4, "the autovacuum launcher asks the postmaster for a worker by PMSIGNAL", Missing(STORAGE)),
+    fact(
+        4,
+        "the autovacuum launcher asks the postmaster for a worker by PMSIGNAL",
+        Check(workers::launcher_asks),
+    ),
 ];

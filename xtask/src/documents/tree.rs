@@ -140,7 +140,10 @@ pub fn no_grandchildren(stage: &Stage) -> Result<()> {
 
 pub fn comm(stage: &Stage) -> Result<()> {
     let server = stage.server(&["logging_collector=on"])?;
-    for (pid, title) in server.children() {
+    // A child that was just forked still has its parent's title and name.
+    let named = |server: &Server| server.children().iter().all(|(_, title)| title.starts_with("postgres: "));
+    server.wait_until("titles", named)?;
+    for (pid, title) in server.children().into_iter().filter(|(_, title)| title.starts_with("postgres: ")) {
         let name = status_of(pid, "Name")?;
         ensure!(name == "postgres", "comm of {title:?} is {name:?}");
     }

@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tuskd::protocol::client::{BackendMessage, Fields, FrontendEncoder, next_message};
+use anyhow::{Context, Result, anyhow, bail};
+use tuskd::protocol::client::{BackendMessage, Fields, FrontendEncoder, next_message, transcript};
 
 use super::server::{Server, USER};
 
@@ -119,10 +119,48 @@ impl Client {
         self.wait()
     }
 
+    /// The rows that a query answers, their values one after the other; an error if it fails.
+    pub fn rows(&mut self, sql: &str) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        self.transcribe(sql, &mut lines)?;
+        if let Some(error) = lines.iter().find(|line| line.starts_with("error ")) {
+            bail!("{sql}: {error}");
+        }
+        Ok(lines.iter().filter_map(|line| Some(line.strip_prefix("row ")?.to_owned())).collect())
+    }
+
+    /// Sends a query and does not wait for its answer.
+    pub fn begin(&mut self, sql: &str) -> Result<()> {
+        let mut message = Vec::new();
+        FrontendEncoder::new(&mut message).query(sql);
+        Ok(self.stream.write_all(&message)?)
+    }
+
     /// Whether a statement is answered without an error.
     pub fn answers(&mut self, sql: &str) -> Result<bool> {
         let before = self.told.len();
         Ok(self.query(sql)? == Came::Ready && self.told.len() == before)
+    }
+
+    /// Sends a query and writes down all that it is answered.
+    pub fn transcribe(&mut self, sql: &str, lines: &mut Vec<String>) -> Result<Came> {
+        let mut message = Vec::new();
+        FrontendEncoder::new(&mut message).query(sql);
+        self.stream.write_all(&message)?;
+        loop {
+            while let Some(length) = self.whole_message() {
+                let decoded = next_message(&self.received).map_err(|report| anyhow!("{}", report.message))?;
+                lines.extend(decoded.iter().flat_map(|(message, _)| transcript::lines(message)));
+                let is_ready = self.received[0] == b'Z';
+                self.received.drain(..length);
+                if is_ready {
+                    return Ok(Came::Ready);
+                }
+            }
+            if self.receive()? == Came::Closed {
+                return Ok(Came::Closed);
+            }
+        }
     }
 
     /// Says goodbye.
@@ -145,13 +183,23 @@ impl Client {
                     return Ok(Came::Ready);
                 }
             }
-            let mut chunk = [0; 4096];
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Ok(Came::Closed),
-                Ok(count) => self.received.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(Came::Closed),
-                Err(error) => return Err(error).context("waiting for the server"),
+            if self.receive()? == Came::Closed {
+                return Ok(Came::Closed);
             }
+        }
+    }
+
+    /// Waits for more bytes.
+    fn receive(&mut self) -> Result<Came> {
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Ok(Came::Closed),
+            Ok(count) => {
+                self.received.extend_from_slice(&chunk[..count]);
+                Ok(Came::Ready)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(Came::Closed),
+            Err(error) => Err(error).context("waiting for the server"),
         }
     }
 
@@ -163,7 +211,7 @@ impl Client {
     }
 
     fn look(&mut self) -> Result<()> {
-        let message = next_message(&self.received).map_err(|report| anyhow::anyhow!("{}", report.message))?;
+        let message = next_message(&self.received).map_err(|report| anyhow!("{}", report.message))?;
         match message.map(|(message, _)| message) {
             Some(BackendMessage::ErrorResponse(fields) | BackendMessage::NoticeResponse(fields)) => {
                 let told = Told::new(&fields);

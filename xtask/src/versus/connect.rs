@@ -9,10 +9,10 @@ use super::client::Client;
 use super::load::{self, Operation};
 use super::server::{Programs, Server, Workplace};
 
-const IDLE_SESSIONS: usize = 200;
+const IDLE_SESSIONS: usize = 1000;
 const CLIENTS: [usize; 2] = [1, 4];
 /// Both servers run with these.
-const SETTINGS: [&str; 3] = ["max_connections=300", "shared_buffers=128MB", "logging_collector=off"];
+const SETTINGS: [&str; 3] = ["max_connections=1100", "shared_buffers=128MB", "logging_collector=off"];
 /// tuskd beside PostgreSQL: what each variant is called, and what it sets.
 const VARIANTS: [(&str, &str); 3] = [
     ("session_reuse off", "session_reuse=off"),
@@ -91,9 +91,10 @@ impl Bench {
 
 /// Proportional set size of an idle session, the mean of many held at once.
 fn idle_session_kb(server: &Server) -> Result<f64> {
+    tuskd::os::process::raise_descriptor_limit();
     let mut clients = (0..IDLE_SESSIONS).map(|_| Client::of(server)).collect::<Result<Vec<_>>>()?;
     for client in &mut clients {
-        client.query("")?;
+        client.query("select 1")?;
     }
     let sizes = clients.iter().map(|client| pss_kb(client.pid)).collect::<Result<Vec<_>>>()?;
     for client in clients {

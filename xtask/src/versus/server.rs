@@ -132,9 +132,11 @@ impl Programs {
     /// Ours, built now.
     pub fn tuskd(workplace: &Workplace, is_release: bool) -> Result<Self> {
         let mut build = workspace::cargo();
-        build.args(["build", "--quiet", "--package", "tuskd", "--bin", "tuskd"]);
+        // `rustc` and not `build`, so that the option below concerns the program alone.
+        build.args(["rustc", "--quiet", "--package", "tuskd", "--bin", "tuskd"]);
         if is_release {
-            build.arg("--release");
+            // As it is to be installed: without shared libraries, whose mappings each fork copies.
+            build.args(["--release", "--", "-C", "target-feature=+crt-static"]);
         }
         ensure!(build.status().context("cargo build")?.success(), "tuskd does not build");
         Self::built_tuskd(workplace, is_release)

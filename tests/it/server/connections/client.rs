@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use tuskd::protocol::client::{BackendMessage, FrontendEncoder, next_message};
+use tuskd::protocol::client::{BackendMessage, FrontendEncoder, next_message, transcript};
 
 use crate::server::TestServer;
 
@@ -82,6 +82,26 @@ impl Client {
     pub fn query(&mut self, sql: &str) -> Vec<String> {
         self.send(|out| out.query(sql));
         self.until_ready()
+    }
+
+    /// What a query string is answered, all of it, as files of answers have it.
+    pub fn transcript(&mut self, sql: &str) -> String {
+        self.send(|out| out.query(sql));
+        let mut all = String::new();
+        loop {
+            while let Some((message, length)) = next_message(&self.received).expect("a well-formed message") {
+                transcript::lines(&message).iter().for_each(|line| all += &format!("  {line}\n"));
+                let is_ready = matches!(message, BackendMessage::ReadyForQuery(_));
+                self.received.drain(..length);
+                if is_ready {
+                    return all;
+                }
+            }
+            let mut bytes = [0; 4096];
+            let count = self.stream.read(&mut bytes).expect("an answer");
+            assert!(count > 0, "the server left after {sql}");
+            self.received.extend(&bytes[..count]);
+        }
     }
 
     /// The one value that a query answers.

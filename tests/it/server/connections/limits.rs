@@ -17,7 +17,10 @@ pub const TESTS: &[Test] = tests![
     spares_are_kept_in_number,
     without_spares_the_postmaster_forks,
     a_burst_makes_more_spares,
+    a_spare_that_leaves_takes_no_wake_up_with_it,
     a_killed_spare_is_a_crash_restart,
+    reserved_slots_are_for_members_and_superusers,
+    a_role_has_as_many_sessions_as_it_may,
 ];
 
 const RESERVED: &str =
@@ -90,6 +93,89 @@ pub fn owner() -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
+/// What a newcomer is told; `None`: it is let in, and stays.
+fn come(server: &TestServer, user: &str, stay: &mut Vec<Client>) -> Option<String> {
+    let mut client = Client::unix(server);
+    let got = client.start(0, user, "postgres");
+    if got.last().is_some_and(|last| last == "Z I") {
+        stay.push(client);
+        return None;
+    }
+    got.into_iter().find(|line| line.starts_with("FATAL"))
+}
+
+fn reserved_slots_are_for_members_and_superusers() {
+    const FOR_MEMBERS: &str = "FATAL 53300: remaining connection slots are reserved for roles with privileges of the \
+                               \"pg_use_reserved_connections\" role";
+    let mut server = TestServer::init(
+        "max_connections = 8\nsuperuser_reserved_connections = 3\nreserved_connections = 2\n",
+    );
+    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
+    for (name, inherit) in [("ordinary", true), ("operators", true), ("member", true), ("distant", false)] {
+        let options = RoleOptions { login: Some(true), inherit: Some(inherit), ..RoleOptions::default() };
+        roles.create(name, options, &PasswordSettings::default()).expect("a new name");
+    }
+    roles.grant("pg_use_reserved_connections", "operators", &owner()).expect("both are there");
+    roles.grant("operators", "member", &owner()).expect("both are there");
+    roles.grant("operators", "distant", &owner()).expect("both are there");
+    roles.write(&server.dir).expect("writable");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    let mut clients = Vec::new();
+    for (user, told) in [
+        ("ordinary", None),
+        ("ordinary", None),
+        ("distant", None),
+        ("ordinary", Some(FOR_MEMBERS)),
+        ("distant", Some(FOR_MEMBERS)),
+        ("member", None),
+        ("ordinary", Some(FOR_MEMBERS)),
+        ("member", None),
+        ("member", Some(RESERVED)),
+        ("ordinary", Some(RESERVED)),
+        (&*owner(), None),
+        (&*owner(), None),
+        (&*owner(), None),
+        (&*owner(), Some(FULL)),
+    ] {
+        assert_eq!(come(&server, user, &mut clients).as_deref(), told, "{user}, {} are there", clients.len());
+    }
+}
+
+fn a_role_has_as_many_sessions_as_it_may() {
+    let mut server = TestServer::init("");
+    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
+    for (name, limit, superuser) in [("limited", 2, false), ("nil", 0, false), ("boss", 0, true)] {
+        let options = RoleOptions {
+            login: Some(true),
+            superuser: Some(superuser),
+            connection_limit: Some(limit),
+            ..RoleOptions::default()
+        };
+        roles.create(name, options, &PasswordSettings::default()).expect("new");
+    }
+    roles.write(&server.dir).expect("writable");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 1);
+    let mut clients = Vec::new();
+    let told = "FATAL 53300: too many connections for role \"limited\"";
+    for (user, told) in [
+        ("limited", None),
+        ("limited", None),
+        ("limited", Some(told)),
+        ("limited", Some(told)),
+        ("nil", Some("FATAL 53300: too many connections for role \"nil\"")),
+        ("boss", None),
+    ] {
+        assert_eq!(come(&server, user, &mut clients).as_deref(), told, "{user}");
+    }
+    let first = clients.remove(0);
+    let pid = Pid::from_raw(first.pid).expect("a pid");
+    drop(first);
+    crate::server::wait_until_gone(pid);
+    assert_eq!(come(&server, "limited", &mut clients), None, "who has left is not counted");
+}
+
 fn spares_are_kept_in_number() {
     let server = TestServer::start("min_spare_backends = 3\n");
     wait_for("three spares", || spares(&server) == 3);
@@ -130,6 +216,28 @@ fn a_burst_makes_more_spares() {
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(spares(&server), 2);
     assert!(!server.log().contains("reinitializing"), "{}", server.log());
+}
+
+/// A spare that was one too many left with its poll of the listening socket armed. The kernel takes a ring apart tens of
+/// milliseconds after its process; a client that came meanwhile woke the dead ring and nobody else, and waited for the next
+/// client to wake a spare. The postmaster is stopped here, since it would help in other cases.
+fn a_spare_that_leaves_takes_no_wake_up_with_it() {
+    let server = TestServer::start("min_spare_backends = 4\n");
+    for _ in 0..20 {
+        wait_for("four spares", || spares(&server) == 4);
+        // The kernel wakes the one that has waited longest, which is the oldest.
+        let oldest =
+            server.children().iter().filter(|(_, t)| t.contains("spare backend process")).map(|c| c.0).min();
+        let oldest = Pid::from_raw(oldest.expect("four")).expect("a pid");
+        server.signal(Signal::STOP);
+        kill_process(oldest, Signal::USR2).expect("it lives");
+        let stat = format!("/proc/{}/stat", oldest.as_raw_nonzero());
+        // Without sleeping: the ring is gone soon.
+        while !fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")) {}
+        let mut client = Client::session(&server, &owner());
+        assert_eq!(client.empty_query(), ["I", "Z I"]);
+        server.signal(Signal::CONT);
+    }
 }
 
 fn a_killed_spare_is_a_crash_restart() {

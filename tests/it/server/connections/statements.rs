@@ -185,6 +185,14 @@ fn a_cancel_request_ends_the_statement_only() {
     server.wait_for_child("[local] SELECT");
     kill(client.pid, Signal::INT);
     assert_eq!(client.until_ready().last_chunk(), Some(&[cancelled.to_string(), "Z I".to_string()]));
+    client.send(|out| out.query("select pg_sleep(60)"));
+    server.wait_for_child("[local] SELECT");
+    kill(client.pid, Signal::FPE);
+    let told = "ERROR 22P01: floating-point exception".to_string();
+    assert_eq!(client.until_ready().last_chunk(), Some(&[told, "Z I".to_string()]));
+    kill(client.pid, Signal::FPE);
+    server.wait_for_log("ERROR:  floating-point exception", 2);
+    assert_eq!(client.value("select 1"), "1");
 }
 
 fn one_session_cancels_and_ends_another() {
