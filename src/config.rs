@@ -34,7 +34,7 @@ mod value;
 pub use alter_system::AlterSystem;
 pub use check::time_zone::time_zone;
 pub use definition::{Choice, Context, Definition, Flags, Key, Kind, Typed};
-pub use list::{directories, words};
+pub use list::{directories, quote_identifier, words};
 pub use load::Start;
 pub use options::{parse_assignment, split_options, startup_options};
 pub use reload::Reader;
