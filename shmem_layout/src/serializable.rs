@@ -11,7 +11,7 @@ pub const SERIAL_WORDS: usize = 16;
 pub const SERIAL_TRANSACTIONS: usize = SERIAL_WORDS * 64;
 
 /// What serializable transactions share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct SerialShared {
     /// Guards all the rest.
@@ -33,18 +33,6 @@ shared_layout!(SerialShared, size 64, align 64, {
     28 => fresh_reads: AtomicU32,
     32 => reserved: [u8; 32],
 });
-
-impl Default for SerialShared {
-    fn default() -> Self {
-        Self {
-            lock: LwLockState::default(),
-            sequence: AtomicU64::default(),
-            free_reads: AtomicU32::default(),
-            fresh_reads: AtomicU32::default(),
-            reserved: [0; 32],
-        }
-    }
-}
 
 /// A serializable transaction, running, or committed and still remembered.
 #[derive(Debug)]

@@ -65,7 +65,7 @@ impl Default for TransactionShared {
 ///
 /// `xid` is set before the map names this slot and cleared after the map names the transaction's end, so that whoever
 /// finds the slot in the map and another id here looks at the map again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct TransactionSlot {
     /// The running transaction's id, 0: none has been needed; with [`TransactionSlot::ASSIGNING`], a number below that of
@@ -98,20 +98,6 @@ shared_layout!(TransactionSlot, size 64, align 64, {
 impl TransactionSlot {
     /// See `xid`.
     pub const ASSIGNING: u64 = 1 << 63;
-}
-
-impl Default for TransactionSlot {
-    fn default() -> Self {
-        Self {
-            xid: AtomicU64::default(),
-            commit_lsn: AtomicU64::default(),
-            snapshot: AtomicU64::default(),
-            met: AtomicU64::default(),
-            ended: ConditionVariableWord::default(),
-            pinned: AtomicU32::default(),
-            reserved: [0; 24],
-        }
-    }
 }
 
 /// The lock of one set of frames.

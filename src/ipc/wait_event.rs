@@ -55,6 +55,7 @@ wait_events! {
     31 LOCK_MANAGER "LWLock" "LockManager" "A partition of the lock table.";
     32 TRANSACTION_MAP "LWLock" "XactSLRU" "Pages of the transaction map.";
     33 SERIALIZABLE "LWLock" "SerializableXactHash" "The tables of serializable transactions.";
+    34 TWO_PHASE_STATE "LWLock" "TwoPhaseState" "The places of prepared transactions.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);
