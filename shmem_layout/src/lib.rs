@@ -17,6 +17,7 @@ pub mod header;
 pub mod ids;
 pub mod ledger;
 pub mod locks;
+pub mod prepared;
 pub mod primitives;
 pub mod process_slot;
 pub mod serializable;
@@ -32,6 +33,7 @@ pub use header::{LAYOUT_VERSION, RegionEntry, SegmentHeader};
 pub use ids::{Generation, Offset, ProcessId, SlotIndex};
 pub use ledger::{EntryState, LedgerEntry, ResourceKind};
 pub use locks::{LockBucket, LockEntry, LockHolder, LockOwner, LockPartition, LockShared};
+pub use prepared::{PreparedShared, PreparedTransaction};
 pub use primitives::{
     BarrierState, ConditionVariableWord, LatchWord, LwLockState, QueueHeader, SemaphoreState,
 };
@@ -85,4 +87,6 @@ pub const ALL_STRUCTS: &[StructLayout] = &[
     SerialShared::LAYOUT,
     SerialTransaction::LAYOUT,
     SerialRead::LAYOUT,
+    PreparedShared::LAYOUT,
+    PreparedTransaction::LAYOUT,
 ];

@@ -75,6 +75,7 @@ wait_events! {
     51 SYNC_TABLE "LWLock" "CheckpointerComm" "The table of files that are to be synced.";
     52 CHECKPOINT_WRITE_DELAY "Timeout" "CheckpointWriteDelay" "Between the writes of a checkpoint that is spread.";
     53 SERIALIZABLE "LWLock" "SerializableXactHash" "The tables of serializable transactions.";
+    54 TWO_PHASE_STATE "LWLock" "TwoPhaseState" "The places of prepared transactions.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -268,9 +268,11 @@ impl<'a, 's, S: MapStore> PagedMap<'a, 's, S> {
     }
 
     fn load_top(&self, xid: Xid) -> Result<State> {
-        let mut state = self.load(xid)?;
-        while let State::Child(parent) = state {
-            state = self.load(parent)?;
+        let (mut top, mut state) = (xid, self.load(xid)?);
+        while let State::Child(parent) = state
+            && parent < top
+        {
+            (top, state) = (parent, self.load(parent)?);
         }
         Ok(state)
     }

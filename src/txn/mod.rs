@@ -17,6 +17,8 @@ pub mod log;
 #[cfg(not(model))]
 pub mod map;
 #[cfg(not(model))]
+pub mod prepared;
+#[cfg(not(model))]
 pub mod record;
 #[cfg(not(model))]
 pub mod regions;

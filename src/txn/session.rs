@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::locks::OwnerIndex;
 use super::log::{CommitLog, RecordKind};
 use super::lsn::Lsn;
 use super::record::EndRecord;
@@ -9,6 +10,7 @@ use super::serializable::{Granularity, SerialTables, Serializable};
 use super::snapshot::Snapshot;
 use super::table::{StateMap, Transactions};
 use super::xid::{State, Xid};
+use crate::ipc::Proc;
 use crate::report::{Report, Result};
 
 /// Isolation levels; read uncommitted is read committed.
@@ -105,6 +107,30 @@ where
     /// snapshot.
     pub fn serializable(&mut self) -> Option<&mut Serializable<'s>> {
         self.serializable.as_mut()
+    }
+
+    pub(super) fn is_serializable(&self) -> bool {
+        self.isolation == Isolation::Serializable
+    }
+
+    pub(super) fn transactions(&self) -> &'t Transactions<'a, 's, M> {
+        self.transactions
+    }
+
+    pub(super) fn me(&self) -> &'a Proc<'s> {
+        self.transactions.me
+    }
+
+    pub(super) fn owner(&self) -> OwnerIndex {
+        self.transactions.owner()
+    }
+
+    /// All parts that have not been rolled back, those of open savepoints included, which are released by this.
+    pub(super) fn all_children(&mut self) -> Vec<Xid> {
+        while self.levels.len() > 1 {
+            self.release_savepoint();
+        }
+        self.levels.first().map_or_else(Vec::new, |level| level.children.clone())
     }
 
     /// Begins a savepoint; its depth, for the locks taken within. The transaction itself has depth 1.

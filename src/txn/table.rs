@@ -166,7 +166,10 @@ impl<'a, 's, M: StateMap> Transactions<'a, 's, M> {
             }
             let own = self.map.load(xid)?;
             let (mut top, mut state) = (xid, own);
-            while let State::Child(parent) = state {
+            // A parent is older than its child; a map that says otherwise is damaged, and must not lead in a circle.
+            while let State::Child(parent) = state
+                && parent < top
+            {
                 (top, state) = (parent, self.map.load(parent)?);
             }
             let fate = match state {
@@ -218,15 +221,23 @@ impl<'a, 's, M: StateMap> Transactions<'a, 's, M> {
     /// The commit record of this process's transaction is about to be reserved. Within the critical section that ends
     /// behind [`Self::stamp`]; the state is pinned.
     pub fn mark_committing(&self, xid: Xid) {
-        self.map.store_pinned(xid, State::Committing(self.owner()), Lsn::INVALID);
+        self.mark_committing_of(self.owner(), xid);
+    }
+
+    pub(super) fn mark_committing_of(&self, owner: OwnerIndex, xid: Xid) {
+        self.map.store_pinned(xid, State::Committing(owner), Lsn::INVALID);
     }
 
     /// The commit record has its place and is not copied yet.
     pub fn stamp(&self, xid: Xid, lsn: Lsn, is_synchronous: bool) {
+        self.stamp_of(self.owner(), xid, lsn, is_synchronous);
+    }
+
+    pub(super) fn stamp_of(&self, owner: OwnerIndex, xid: Xid, lsn: Lsn, is_synchronous: bool) {
         if is_synchronous {
             self.words.shared.synchronous.fetch_max(lsn.bytes(), SeqCst);
         }
-        self.words.slot(self.owner()).commit_lsn.store(lsn.bytes(), SeqCst);
+        self.words.slot(owner).commit_lsn.store(lsn.bytes(), SeqCst);
         self.map.store_pinned(xid, State::Committed(lsn), lsn);
     }
 
@@ -238,7 +249,11 @@ impl<'a, 's, M: StateMap> Transactions<'a, 's, M> {
 
     /// Wakes those who wait for this process's transaction, or for a part of it.
     pub fn announce_end(&self) {
-        self.words.ended(self.owner()).broadcast(self.me);
+        self.announce_end_of(self.owner());
+    }
+
+    pub(super) fn announce_end_of(&self, owner: OwnerIndex) {
+        self.words.ended(owner).broadcast(self.me);
     }
 
     /// This process's transaction has ended in every respect.

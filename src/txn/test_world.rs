@@ -12,6 +12,7 @@ use super::locks::{LockSession, Locks};
 use super::log::{CommitLog, RecordKind};
 use super::lsn::Lsn;
 use super::map::{MapFrames, MapPage, MapStore, PagedMap, Words};
+use super::prepared::PreparedTransactions;
 use super::regions::TransactionsSize;
 use super::serializable::SerialTables;
 use super::snapshot::Durable;
@@ -34,6 +35,7 @@ pub struct World {
     pub locks: Locks<'static>,
     pub words: TransactionWords<'static>,
     pub serial: SerialTables<'static>,
+    pub prepared: PreparedTransactions<'static>,
     pub log: MemoryLog,
     pub store: MemoryStore,
     frames: MapFrames<'static>,
@@ -159,6 +161,7 @@ impl World {
         let size = TransactionsSize { owners: PROCESSES + PREPARED, map_pages: MAP_PAGES };
         specs.extend(TransactionWords::region_specs(size));
         specs.extend(SerialTables::region_specs(PROCESSES + PREPARED, READS_PER_OWNER));
+        specs.extend(PreparedTransactions::region_specs(PREPARED));
         let plan = Plan::new(&specs).expect("the regions fit");
         let segment = Segment::create(&plan, HugePages::Off, None).unwrap_or_else(|e| panic!("{e}"));
         let segment: &'static Segment = Box::leak(Box::new(segment));
@@ -174,7 +177,8 @@ impl World {
         let log = MemoryLog::default();
         let store = MemoryStore { pages: Rc::default(), log: log.clone() };
         let serial = SerialTables::open(segment).unwrap_or_else(|e| panic!("{e}"));
-        Self { ipc, locks, words, serial, log, store, frames, ids }
+        let prepared = PreparedTransactions::open(segment, locks).unwrap_or_else(|e| panic!("{e}"));
+        Self { ipc, locks, words, serial, prepared, log, store, frames, ids }
     }
 
     /// Process `index`.

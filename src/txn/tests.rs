@@ -288,6 +288,10 @@ fn states_left_over_from_a_crash_are_rolled_back() {
         let next = second.assign().unwrap();
         assert_eq!((second.fate(running), second.fate(child)), (Ok(Fate::Aborted), Ok(Fate::Aborted)));
         assert!(second.fate(next).unwrap().is_open());
+        // A prepared transaction once got its part's id for its own, and its part then itself for a parent: looking for
+        // the end of that never ended.
+        first.map().store(child, State::Child(child), Lsn::INVALID).unwrap();
+        assert_eq!(second.fate(child), Ok(Fate::Aborted));
         assert_eq!(second.fate(Xid::new(1 << 50).unwrap()), Ok(Fate::Aborted), "never given out");
         assert_eq!(second.fate(Xid::new(1).unwrap()), Ok(Fate::CommittedLongAgo));
     });

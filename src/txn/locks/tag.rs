@@ -86,7 +86,21 @@ pub(super) struct RawTag {
     pub fields: [u32; 4],
 }
 
+/// Numbers that a tag is made of.
+pub const NUMBERS: usize = 5;
+
 impl LockTag {
+    /// Its numbers, for records.
+    pub fn to_numbers(self) -> [u32; NUMBERS] {
+        let RawTag { class, fields: [a, b, c, d] } = self.to_raw();
+        [class, a, b, c, d]
+    }
+
+    /// The tag of such numbers; `None` if there is none.
+    pub fn from_numbers([class, a, b, c, d]: [u32; NUMBERS]) -> Option<Self> {
+        Self::from_raw(RawTag { class, fields: [a, b, c, d] })
+    }
+
     pub(super) fn to_raw(self) -> RawTag {
         let (class, fields) = match self {
             Self::Relation { database, relation } => (1, [database, relation, 0, 0]),
