@@ -89,8 +89,8 @@ impl Incarnation<'_> {
     /// Keeps the numbers up; called whenever something happened.
     pub(super) fn maintain(&mut self) {
         if matches!(self.state, State::Stopping { .. } | State::NoChildren { .. } | State::Init) {
-            let has_room = self.has_room_for_clients();
-            self.postmaster.watch_listeners(self.server, has_room);
+            let polls = self.state.takes_connections() && self.has_room_for_clients();
+            self.postmaster.watch_listeners(self.server, polls);
             return;
         }
         self.launch_auxiliaries();
@@ -189,7 +189,7 @@ impl Incarnation<'_> {
 
     /// Clients wait on a listening socket that no spare polls.
     pub(super) fn on_connection(&mut self, index: usize) {
-        while self.has_room_for_clients() {
+        while self.state.takes_connections() && self.has_room_for_clients() {
             let socket = {
                 let listeners = self.server.listeners.borrow();
                 listeners.get(index).and_then(|listener| accept(listener.fd.as_fd()))
@@ -255,6 +255,7 @@ impl Incarnation<'_> {
         let server = self.server;
         // Before its title, so that whoever knows it by that finds the name too.
         let _ = process::set_comm("postgres");
+        let forked_in = self.state_word();
         let Inheritance { title, settings, log, access, quit_messages } =
             self.postmaster.leave_to_child(kind);
         let _ = process::set_parent_death_signal(Some(Signal::POWER));
@@ -282,6 +283,7 @@ impl Incarnation<'_> {
             started,
             lines: Default::default(),
             speaker: None,
+            forked_in,
             reloaded: false,
         };
         let handled = signals::with_handlers_and_quit(me, &CHILD_SIGNALS, last_words, || {

@@ -116,8 +116,8 @@ impl<'s> Incarnation<'s> {
         }
     }
 
-    /// Who accepts a connection reads this again behind it.
-    fn publish_state(&self) {
+    /// What others are told of the state.
+    pub(super) fn state_word(&self) -> u32 {
         // Above: why not, in the order in which `backend::startup` words it.
         let why = match self.state {
             State::Startup | State::Recovery if self.after_crash => 3,
@@ -133,8 +133,12 @@ impl<'s> Incarnation<'s> {
             State::Stopping { why: Why::Immediate, .. } => QuitReason::Immediate,
             _ => QuitReason::Unknown,
         };
-        let word = if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() };
-        self.server.ipc.control().postmaster_state.store(word, Ordering::SeqCst);
+        if self.state.accepts_connections() { 1 } else { why << 8 | quit.to_word() }
+    }
+
+    /// Who accepts a connection reads this again behind it.
+    fn publish_state(&self) {
+        self.server.ipc.control().postmaster_state.store(self.state_word(), Ordering::SeqCst);
         // Who gives a connection slot back and goes on reads the state behind that; so either it sees the new state, or
         // whoever counts the slots after this sees one less.
         fence(Ordering::SeqCst);

@@ -174,6 +174,13 @@ impl State {
     pub const fn accepts_connections(self) -> bool {
         matches!(self, Self::HotStandby { draining: false } | Self::Run { draining: false })
     }
+
+    /// Whether connections are taken from the listening sockets, be it to tell them why not. Who waits for the last children
+    /// makes no new ones, or clients that keep coming would keep the server from its end; after a crash they are served by
+    /// the next start.
+    pub const fn takes_connections(self) -> bool {
+        !matches!(self, Self::Stopping { waiting_for: WaitingFor::DeadEnd, .. } | Self::NoChildren { .. })
+    }
 }
 
 /// What `event` makes of `state`, and what is to be done, in this order.

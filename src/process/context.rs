@@ -93,6 +93,8 @@ pub struct ProcessContext<'s> {
     pub lines: LineNumbers,
     /// Its client, if it has one.
     pub speaker: Option<Speaker>,
+    /// The postmaster's state at the fork, by which a dead-end child says why it is one.
+    pub forked_in: u32,
     /// Whether it has read its settings again.
     pub reloaded: bool,
 }

@@ -17,11 +17,12 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 12] = [
+pub const TESTS: [&[Test]; 13] = [
     lifecycle::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
+    connections::moments::TESTS,
     connections::reuse::TESTS,
     connections::statements::TESTS,
     connections::differ::TESTS,

@@ -151,7 +151,10 @@ fn peer_of(socket: BorrowedFd<'_>) -> Peer {
 
 /// What the state says to newcomers.
 fn refusal(ctx: &ProcessContext<'_>) -> Box<Report> {
-    let state = ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst);
+    let state = match ctx.kind {
+        Kind::DeadEnd => ctx.forked_in,
+        _ => ctx.server.ipc.control().postmaster_state.load(Ordering::SeqCst),
+    };
     if state == 1 {
         return Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
     }

@@ -4,6 +4,7 @@ mod client;
 pub mod differ;
 pub mod ends;
 pub mod limits;
+pub mod moments;
 pub mod packets;
 pub mod reuse;
 pub mod statements;

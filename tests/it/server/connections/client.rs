@@ -34,6 +34,13 @@ impl Client {
         Self::over(Box::new(stream))
     }
 
+    /// Over the Unix socket, if anybody listens.
+    pub fn try_unix(server: &TestServer) -> Option<Self> {
+        let stream = UnixStream::connect(format!("/tmp/.s.PGSQL.{}", server.port)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Some(Self::over(Box::new(stream)))
+    }
+
     /// Over TCP, nothing sent yet.
     pub fn tcp(server: &TestServer, host: &str) -> Self {
         let stream = TcpStream::connect((host, server.port)).expect("the server listens");
@@ -155,6 +162,8 @@ impl Client {
                 Ok(0) => return "EOF".to_string(),
                 Ok(count) => self.received.extend(&bytes[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return "RESET".to_string(),
+                // The end of a child of the test.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("no answer: {error}"),
             }
         }
