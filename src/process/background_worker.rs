@@ -92,7 +92,7 @@ impl ProcessContext<'_> {
     /// What became of a worker.
     pub fn worker_status(&self, handle: WorkerHandle) -> WorkerStatus {
         match self.server.workers.status(handle) {
-            WorkerStatus::NotYetStarted if !self.server.postmaster_lives() => WorkerStatus::PostmasterDied,
+            WorkerStatus::NotYetStarted if !self.knows_living_postmaster() => WorkerStatus::PostmasterDied,
             status => status,
         }
     }
@@ -117,7 +117,7 @@ impl ProcessContext<'_> {
         let event = WaitEvent::BACKGROUND_WORKER_SHUTDOWN;
         self.wait_for_worker(event, || match self.worker_status(handle) {
             WorkerStatus::NotYetStarted => None,
-            WorkerStatus::Running(_) if self.server.postmaster_lives() => None,
+            WorkerStatus::Running(_) if self.knows_living_postmaster() => None,
             // The worker may still run, but who would tell?
             WorkerStatus::Running(_) => Some(WorkerStatus::PostmasterDied),
             status => Some(status),
@@ -129,6 +129,12 @@ impl ProcessContext<'_> {
         if self.server.workers.request_end(handle) {
             self.server.signal_postmaster(signals::BACKGROUND_WORKER_CHANGE);
         }
+    }
+
+    /// The kernel sends the signal of a parent's death a moment before its pidfd says so; who looked only there, between the
+    /// two, slept for ever (found by a release build).
+    fn knows_living_postmaster(&self) -> bool {
+        !self.me.pending_interrupts().contains(Interrupts::POSTMASTER_DEATH) && self.server.postmaster_lives()
     }
 
     /// The postmaster tells of a change by SIGUSR1, and the kernel of the postmaster's death, both by way of the latch.

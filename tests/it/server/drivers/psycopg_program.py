@@ -100,11 +100,15 @@ def pipelines(conn):
     conn.commit()
     with conn.pipeline() as pipeline:
         first = conn.execute("select 'before'")
-        bad = conn.execute("select 1/%s::int4", (0,))
-        after = conn.execute("select 'after'")
-        expect_error(errors.DivisionByZero, "22012", "in a pipeline", pipeline.sync)
+
+        def fail():
+            # psycopg raises at whichever call it has read the answer by.
+            conn.execute("select 1/%s::int4", (0,))
+            conn.execute("select 'after'")
+            pipeline.sync()
+
+        expect_error(errors.DivisionByZero, "22012", "in a pipeline", fail)
         expect(first.fetchone(), ("before",), "before the error")
-        del bad, after
         conn.rollback()
     expect(conn.execute("select 'alive'").fetchone(), ("alive",), "after the pipeline")
     conn.rollback()
