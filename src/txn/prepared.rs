@@ -3,7 +3,7 @@
 //! Preparing: the name is taken, the state record ([`PreparedState`]) is made durable, then id and locks get the prepared
 //! place as their owner. From the record on the transaction outlives its session and the server: a start reads the records
 //! of those that have no end yet, from the log or from the state files that a checkpoint made of them, and calls
-//! [`PreparedTransactions::restore`].
+//! `restore_prepared`.
 
 mod state;
 mod table;

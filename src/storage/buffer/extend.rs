@@ -28,7 +28,7 @@ impl<'s> StorageSession<'s> {
         Ok(first.expect("one page was added"))
     }
 
-    /// Adds up to `count` pages, at least one and at most [`MAX_EXTEND`] and an eighth of the pool.
+    /// Adds up to `count` pages, at least one and at most `MAX_EXTEND` and an eighth of the pool.
     pub fn extend_by(
         &self,
         fork: RelFork,

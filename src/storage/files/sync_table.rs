@@ -1,7 +1,7 @@
 //! The table of files that wait to be synced, or to be removed after the next checkpoint, in shared memory: whoever
 //! checkpoints can die and be replaced, and nothing is forgotten.
 //!
-//! A file has its place among the [`PROBES`] entries from its hash on, or none: then there is no room, and who wanted to note
+//! A file has its place among the `PROBES` entries from its hash on, or none: then there is no room, and who wanted to note
 //! it syncs it. An entry that comes into use gets its key first and its state last, and one that goes out of use loses its
 //! state only, so that a death in the middle leaves an entry that is or is not, never half of one.
 

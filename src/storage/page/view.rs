@@ -4,7 +4,7 @@
 //! A view is a pointer to [`PAGE_SIZE`] bytes that live for `'a`. Into shared memory only the buffer pool makes one, for as
 //! long as a content lock is held: shared for [`PageRef`], exclusive for [`PageMut`]. So what a [`PageRef`] reads does not
 //! change, but for hint words, which holders of a shared lock set with
-//! [`set_hint`]. Those are read by value, one
+//! `set_hint`. Those are read by value, one
 //! word at a time, never through a reference: whoever asks for a slice leaves hint words out of it. Everything else is
 //! bounds-checked here, so that no number found on a page leads outside of it.
 #![allow(unsafe_code)]
