@@ -94,7 +94,7 @@ impl Client {
 
     /// The same with a server.
     pub fn of(server: &Server) -> Result<Self> {
-        Self::connect(&server.socket())
+        Self::connect(&server.socket()).with_context(|| server.log_tail())
     }
 
     /// Sends the startup packet and waits.

@@ -269,6 +269,14 @@ impl Server {
         texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect()
     }
 
+    /// The last lines it has logged, to go with an error.
+    pub fn log_tail(&self) -> String {
+        const LINES: usize = 10;
+        let text = self.log_text();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("the log's end: {}", lines[lines.len().saturating_sub(LINES)..].join("\n"))
+    }
+
     /// Waits until the log has a text.
     pub fn wait_for_log(&self, text: &str) -> Result<()> {
         self.wait_until(&format!("{text:?} in the log"), |server| server.log_text().contains(text))
