@@ -49,6 +49,10 @@ pub mod txn;
 // Pages: relations' files and the buffer pool.
 pub mod storage;
 
+// Rows on durable pages: changes and their records, redo, the access methods.
+#[cfg(not(model))]
+pub mod access;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

@@ -29,14 +29,14 @@ fn sqlstate_of(error: &io::Error) -> SqlState {
 
 /// `could not WHAT "PATH": why`.
 #[track_caller]
-pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Box<Report> {
+pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Box<Report> {
     let message = format!("could not {what} \"{}\": {}", path.display(), without_number(error));
     Report::error(sqlstate_of(error), message)
 }
 
 /// The same for writes, which a full disk ends.
 #[track_caller]
-pub(super) fn failed_write(what: &str, path: &Path, error: &io::Error) -> Box<Report> {
+pub(crate) fn failed_write(what: &str, path: &Path, error: &io::Error) -> Box<Report> {
     let report = failed(what, path, error);
     if report.sqlstate == SqlState::DISK_FULL { report.with_hint("Check free disk space.") } else { report }
 }

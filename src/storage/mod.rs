@@ -6,7 +6,7 @@
 
 pub mod buffer;
 #[cfg(not(model))]
-mod errors;
+pub(crate) mod errors;
 #[cfg(not(model))]
 pub mod files;
 pub mod ids;

@@ -1,0 +1,143 @@
+//! The transaction map's pages in files: `pg_xact/w…` has wide pages, `pg_xact/n…` narrow ones, a file every 256 pages.
+//!
+//! Pages have no checksum and no LSN of their own: each word changes for itself, at a time, and redo stamps every
+//! transaction that ended behind the redo position again. What is older was durable before a checkpoint said so.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytemuck::bytes_of_mut;
+
+use super::shared_log::{SharedLog, to_wal};
+use crate::os::file::{DataFile, Files, How};
+use crate::report::{Report, Result};
+use crate::storage::errors::failed_write;
+use crate::txn::map::{MapPage, MapStore, WIDE_IDS, Words};
+use crate::txn::{Lsn, Xid};
+
+/// Folder of the map, in the data directory.
+pub const FOLDER: &str = "pg_xact";
+
+const PAGES_PER_FILE: u64 = 256;
+const PAGE: u64 = size_of::<Words>() as u64;
+/// Files kept open.
+const OPEN_FILES: usize = 8;
+
+/// One process's way to the files.
+pub struct MapFiles<'s> {
+    folder: PathBuf,
+    files: Files,
+    log: SharedLog<'s>,
+    open: RefCell<HashMap<String, DataFile>>,
+}
+
+impl<'s> MapFiles<'s> {
+    /// In this data directory.
+    pub fn new(data_directory: &Path, files: Files, log: SharedLog<'s>) -> Self {
+        Self { folder: data_directory.join(FOLDER), files, log, open: RefCell::default() }
+    }
+
+    fn name(page: MapPage) -> (String, u64) {
+        let (kind, number) = match page {
+            MapPage::Wide(number) => ('w', number),
+            MapPage::Narrow(number) => ('n', number),
+        };
+        (format!("{kind}{:012X}", number / PAGES_PER_FILE), number % PAGES_PER_FILE * PAGE)
+    }
+
+    /// Does something with the file of a page; `None`: there is none, and it was not to be made.
+    fn with<R>(
+        &self,
+        name: &str,
+        how: &[How],
+        f: impl FnOnce(&DataFile) -> io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        let mut open = self.open.borrow_mut();
+        if !open.contains_key(name) {
+            if open.len() >= OPEN_FILES {
+                open.clear();
+            }
+            let path = self.folder.join(name);
+            let opened = how.iter().find_map(|how| match self.files.open(&path, *how) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+                opened => Some(opened),
+            });
+            let Some(file) = opened.transpose()? else { return Ok(None) };
+            open.insert(name.to_owned(), file);
+        }
+        f(&open[name]).map(Some)
+    }
+
+    /// Makes all that was written durable: part of a checkpoint.
+    pub fn sync_all(&self) -> Result<()> {
+        for name in self.names()? {
+            let synced = self.with(&name, &[How::ReadWrite], |file| self.files.sync_data(file));
+            synced.map_err(|e| self.failed("fsync file", &name, &e))?;
+        }
+        self.files.sync_folder(&self.folder).map_err(|e| self.failed("fsync directory", "", &e))
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let names = std::fs::read_dir(&self.folder).and_then(|entries| {
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        });
+        let mut names: Vec<String> = names.map_err(|e| self.failed("read directory", "", &e))?;
+        names.retain(|name| name.starts_with(['w', 'n']));
+        Ok(names)
+    }
+
+    fn failed(&self, what: &str, name: &str, error: &io::Error) -> Box<Report> {
+        failed_write(what, &Path::new(FOLDER).join(name), error)
+    }
+}
+
+impl MapStore for MapFiles<'_> {
+    fn read(&self, page: MapPage, words: &mut Words) -> Result<bool> {
+        let (name, offset) = Self::name(page);
+        words.fill(0);
+        let read = self.with(&name, &[How::ReadWrite], |file| {
+            let mut length = 0;
+            let bytes = bytes_of_mut(words);
+            while length < bytes.len() {
+                match self.files.read_at(file, &mut bytes[length..], offset + length as u64)? {
+                    0 => break,
+                    count => length += count,
+                }
+            }
+            Ok(length)
+        });
+        let read = read.map_err(|e| self.failed("read file", &name, &e))?;
+        for word in words.iter_mut() {
+            *word = u64::from_le(*word);
+        }
+        // A hole, and what was cut off, is zeroes: no id of such a page has ended.
+        Ok(read.is_some_and(|length| length > 0))
+    }
+
+    fn write(&self, page: MapPage, words: &Words, lsn: Lsn) -> Result<()> {
+        self.log.make_durable(to_wal(lsn))?;
+        let (name, offset) = Self::name(page);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let how = [How::ReadWrite, How::Create];
+        let written = self.with(&name, &how, |file| self.files.write_all_at(file, &bytes, offset));
+        written.map_err(|e| self.failed("write file", &name, &e))?;
+        Ok(())
+    }
+
+    fn drop_wide_below(&self, xid: Xid) -> Result<()> {
+        self.sync_all()?;
+        let first = xid.number() / WIDE_IDS / PAGES_PER_FILE;
+        for name in self.names()? {
+            let Some(number) = name.strip_prefix('w') else { continue };
+            if u64::from_str_radix(number, 16).is_ok_and(|number| number < first) {
+                self.open.borrow_mut().remove(&name);
+                let removed = self.files.remove(&self.folder.join(&name));
+                removed.map_err(|e| self.failed("remove file", &name, &e))?;
+            }
+        }
+        Ok(())
+    }
+}
