@@ -7,11 +7,13 @@
 pub mod change;
 pub mod ctid;
 pub mod engine;
+pub mod heap;
 pub mod map_files;
 pub mod redo;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;
+pub mod visibility;
 
 #[cfg(test)]
 mod tests;
