@@ -5,16 +5,22 @@
 //! The access methods stand on these; SQL is nowhere in sight.
 
 pub mod change;
+pub mod ctid;
 pub mod engine;
+pub mod heap;
 pub mod map_files;
 pub mod redo;
 pub mod rmgr;
+pub mod row;
 pub mod shared_log;
+pub mod visibility;
 
 #[cfg(test)]
 mod tests;
 
 pub use change::{BlockUse, Change, Changing};
+pub use ctid::Ctid;
 pub use engine::{Engine, EngineSize, Store, StoreSession};
 pub use redo::{Redo, RedoPage};
+pub use row::{Column, ColumnStorage, Datum, OwnedDatum, RowLayout, RowReader};
 pub use shared_log::SharedLog;
