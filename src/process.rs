@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod activity;
+pub mod archiver;
 pub mod autovacuum;
 pub mod background_worker;
 pub mod cancel_keys;
@@ -15,7 +16,6 @@ pub mod spare_count;
 pub mod title;
 pub mod workers;
 
-mod archiver;
 mod backend;
 mod background_writer;
 mod checkpointer;

@@ -76,6 +76,7 @@ wait_events! {
     52 CHECKPOINT_WRITE_DELAY "Timeout" "CheckpointWriteDelay" "Between the writes of a checkpoint that is spread.";
     53 SERIALIZABLE "LWLock" "SerializableXactHash" "The tables of serializable transactions.";
     54 TWO_PHASE_STATE "LWLock" "TwoPhaseState" "The places of prepared transactions.";
+    55 ARCHIVE_COMMAND "IPC" "ArchiveCommand" "archive_command to complete.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -30,6 +30,7 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::archiver::{ArchiverRecord, ArchiverStatistics};
 use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
@@ -398,6 +399,9 @@ impl Postmaster {
                     &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
                     segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
                 ),
+                archiver: ArchiverStatistics::new(
+                    &segment.region::<ArchiverRecord>("archiver", 1).map_err(|e| failed(&e))?[0],
+                ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
                 listeners,
@@ -431,6 +435,7 @@ impl Postmaster {
         specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
         specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
         specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
+        specs.push(RegionSpec::of::<ArchiverRecord>("archiver", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

@@ -158,7 +158,10 @@ impl WalSession<'_, '_> {
         wal.shared.write_ns.fetch_add(ns, Relaxed);
         me.stop_point(StopPoint::WalFlightWritten);
         match result {
-            Ok(()) => wal.flights().land(me, flight, || wal.inserted()),
+            Ok(()) => {
+                wal.flights().land(me, flight, || wal.inserted());
+                self.mark_complete_segments();
+            }
             Err(failure) => wal.flights().fail(me, failure),
         }
     }

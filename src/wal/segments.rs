@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use super::archive_status::ArchiveStatus;
 use super::flush::{sqlstate_of, without_number};
 use super::lsn::{Lsn, SEGMENT, SegmentNumber, Timeline};
 use super::session::WalSession;
@@ -119,6 +120,7 @@ impl WalSession<'_, '_> {
         let old = segments_of(&wal.folder, wal.timeline()).map_err(|e| complaint("open", &wal.folder, &e))?;
         let old = old.into_iter().filter(|segment| *segment < keep_from.segment());
         let mut retired = Retired::default();
+        let status = ArchiveStatus::new(&wal.folder);
         for segment in old.filter(|segment| may_go(&segment.file_name(wal.timeline()))) {
             let path = wal.path_of(segment);
             if self.recycle(&path, ahead)? {
@@ -127,6 +129,7 @@ impl WalSession<'_, '_> {
                 wal.files.remove(&path).map_err(|e| complaint("remove", &path, &e))?;
                 retired.removed += 1;
             }
+            status.forget(&segment.file_name(wal.timeline()));
         }
         if retired != Retired::default() {
             wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;
