@@ -5,7 +5,10 @@
 //! The access methods stand on these; SQL is nowhere in sight.
 
 pub mod change;
+pub mod checkpoint_record;
+pub mod control_file;
 pub mod engine;
+mod fields;
 pub mod map_files;
 pub mod redo;
 pub mod rmgr;
