@@ -19,7 +19,7 @@ pub const FIRST_NORMAL_OID: u32 = 16_384;
 /// See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CheckPoint {
-    /// Where redo begins. Behind a shutdown there is nothing to redo, and this is where the checkpoint's own record is.
+    /// Where redo begins: at a record of its own, before this one.
     pub redo: Lsn,
     /// Timeline of the log.
     pub timeline: Timeline,
