@@ -13,6 +13,7 @@ pub mod logger;
 pub mod server;
 pub mod settings;
 pub mod spare_count;
+pub mod store;
 pub mod title;
 pub mod workers;
 

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use super::checkpoints::Checkpoints;
 use super::map_files::MapFiles;
 use super::shared_log::SharedLog;
 use crate::ipc::Proc;
@@ -62,6 +63,8 @@ pub struct Engine<'s> {
     pub serial: SerialTables<'s>,
     /// Prepared transactions.
     pub prepared: PreparedTransactions<'s>,
+    /// Checkpoints asked for and done, and the numbers that they keep.
+    pub checkpoints: Checkpoints<'s>,
     data_directory: PathBuf,
 }
 
@@ -77,6 +80,7 @@ impl<'s> Engine<'s> {
             Locks::region_specs(LockTableSize { processes, prepared, locks_per_transaction }),
             SerialTables::region_specs(owners, size.reads_per_transaction),
             PreparedTransactions::region_specs(prepared),
+            Checkpoints::region_specs(),
         ];
         parts.into_iter().flatten().collect()
     }
@@ -94,6 +98,7 @@ impl<'s> Engine<'s> {
             locks,
             serial: SerialTables::open(segment)?,
             prepared: PreparedTransactions::open(segment, locks)?,
+            checkpoints: Checkpoints::open(segment)?,
             data_directory,
         })
     }

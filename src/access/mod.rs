@@ -4,8 +4,14 @@
 //! ([`change`]), who makes the same change again after a crash ([`redo`]), and what a process needs for both ([`Store`]).
 //! The access methods stand on these; SQL is nowhere in sight.
 
+pub mod bootstrap;
 pub mod change;
+pub mod checkpoint_record;
+pub mod checkpoints;
+pub mod control_file;
 pub mod engine;
+mod fields;
+pub mod managers;
 pub mod map_files;
 pub mod redo;
 pub mod rmgr;

@@ -16,6 +16,8 @@ use super::log_pipe::{LogPipe, RunningLogger};
 use super::options_file;
 use super::server_loop::{End, Incarnation};
 use super::state::State;
+use crate::access::Engine;
+use crate::access::control_file::ControlFile;
 use crate::config::{self, Reader, Settings, Start};
 use crate::ipc::Ipc;
 use crate::ipc::wait_set::{Choice, IoMethod};
@@ -23,6 +25,7 @@ use crate::log::{LineNumbers, Log, LogContext, Output};
 use crate::os::code;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::eventfd::EventFd;
+use crate::os::file::Files;
 use crate::os::pidfd::PidFd;
 use crate::os::process;
 use crate::os::proctitle::ProcessTitle;
@@ -39,11 +42,13 @@ use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::spare_count::SpareCount;
+use crate::process::store::engine_size;
 use crate::process::title::{CAPACITY, Title};
 use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
+use crate::wal::SyncMethod;
 
 /// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
 const SLOTS_BESIDE_SESSIONS: usize = 64;
@@ -88,6 +93,7 @@ pub struct Postmaster {
     pub(super) log_pipe: Option<LogPipe>,
     pub(super) workers: WorkerList,
     worker_functions: Vec<WorkerFunction>,
+    fastest_sync: SyncMethod,
 }
 
 /// What a child has of the postmaster's own memory.
@@ -143,6 +149,8 @@ fn start_with(
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
     check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
+    // Before anything is changed.
+    let fastest_sync = ControlFile::read(Path::new(""), &Files::new())?.sync_method;
     // The postmaster has two for each child.
     process::raise_descriptor_limit();
     let started = Timestamp::now();
@@ -182,6 +190,7 @@ fn start_with(
         log_pipe: None,
         workers: WorkerList::default(),
         worker_functions: options.worker_functions.clone(),
+        fastest_sync,
     };
     // Before the first fork, so that every child has it.
     if postmaster.settings.get(config::HUGE_PAGES) != "off" {
@@ -387,8 +396,13 @@ impl Postmaster {
             let _ = self.epoll.add(eventfd.as_fd(), Source::Eventfd.to_word(), Interest::IN);
             let own_pid = process::pid();
             ipc.control().postmaster_pid.store(own_pid.as_raw_nonzero().get() as u32, Ordering::Relaxed);
+            // Paths from the working directory, which is the data directory.
+            let engine = Engine::open(&segment, PathBuf::new(), Files::new()).map_err(|e| failed(&e))?;
+            engine.wal.set_archiving(self.archives());
             let server = Server {
                 ipc: &ipc,
+                engine,
+                fastest_sync: self.fastest_sync,
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
                 spares: &segment.region::<SpareCount>("spares", 1).map_err(|e| failed(&e))?[0],
@@ -428,6 +442,7 @@ impl Postmaster {
             return Err(too_many_processes(sessions, autovacuum_workers, workers));
         }
         let mut specs = Ipc::region_specs(slots);
+        specs.extend(Engine::region_specs(engine_size(&self.settings, slots)));
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));

@@ -79,6 +79,7 @@ impl<'s> Archiver<'s> {
     fn new(mut ctx: ProcessContext<'s>) -> Self {
         let set = ctx.wait_set();
         ctx.set_running();
+        ctx.server.engine.wal.set_archiver(ctx.id);
         let status = ArchiveStatus::new(Path::new(LOG));
         Self { ctx, set, status, batch: Vec::new(), leaves: false }
     }

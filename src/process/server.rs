@@ -11,11 +11,13 @@ use super::cancel_keys::CancelKeys;
 use super::connections::Connections;
 use super::spare_count::SpareCount;
 use super::workers::{WorkerFunction, Workers};
+use crate::access::Engine;
 use crate::ipc::wait_set::Choice;
 use crate::ipc::{Ipc, pmsignal::PmSignal};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
 use crate::sync::Ordering;
+use crate::wal::SyncMethod;
 
 /// Flags by which children ask the postmaster for something.
 pub mod signals {
@@ -55,6 +57,10 @@ pub struct Listener {
 pub struct Server<'s> {
     /// The runtime's part of shared memory.
     pub ipc: &'s Ipc<'s>,
+    /// Log, pages and transactions.
+    pub engine: Engine<'s>,
+    /// `wal_sync_method` where nobody chose one.
+    pub fastest_sync: SyncMethod,
     /// Who does what.
     pub activities: Activities<'s>,
     /// Who has which connection slot.

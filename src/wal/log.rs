@@ -120,6 +120,12 @@ impl<'s> Wal<'s> {
         self.shared.complete_until.store(last.bytes(), SeqCst);
     }
 
+    /// Recovery begins: what it makes again is in the log and on disk, however far that goes, so that pages may be written.
+    /// Ends with the beginning of this start's own log.
+    pub fn set_recovering(&self) {
+        self.flights().begin_at(Lsn::new(1 << 62));
+    }
+
     /// LSN up to which everything is durable (`pg_current_wal_flush_lsn`).
     #[inline]
     pub fn durable(&self) -> Lsn {

@@ -50,7 +50,8 @@ impl TestServer {
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
         let port = 20_000 + (std::process::id() % 40_000) as u16;
-        let output = tuskd().args(["init", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
+        let output =
+            tuskd().args(["init", "--no-sync", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let conf = dir.join("postgresql.conf");
         let text = fs::read_to_string(&conf).expect("init wrote it");

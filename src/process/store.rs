@@ -1,0 +1,96 @@
+//! The store as processes get it: how large its shared parts are, and how a process uses it, from settings.
+//!
+//! A [`Store`](crate::access::Store) is made by the process that needs one, when it does: an idle session has none.
+
+use std::time::Duration;
+
+use super::context::ProcessContext;
+use crate::access::Store;
+use crate::access::engine::{EngineSize, StoreSettings};
+use crate::config::{self, Settings};
+use crate::os::file::Files;
+use crate::storage::files::SEGMENT_BLOCKS;
+use crate::wal::lsn::SEGMENT;
+use crate::wal::{FlushSettings, MIN_RING, SyncMethod};
+
+/// Bytes of log buffers that each process is to have, so that a record with some page images has room at once.
+const RING_PER_PROCESS: usize = 40_000;
+
+/// How large the store's shared parts are, for so many process slots.
+pub fn engine_size(settings: &Settings, processes: usize) -> EngineSize {
+    let buffers = settings.get(config::SHARED_BUFFERS) as usize;
+    let wal_buffers = match settings.bytes(config::WAL_BUFFERS) {
+        // As PostgreSQL chooses, but room for everybody.
+        ..0 => (buffers / 32 * 8192).clamp(MIN_RING, SEGMENT as usize).max(processes * 2 * RING_PER_PROCESS),
+        bytes => bytes as usize,
+    };
+    let map_pages = match settings.get(config::TRANSACTION_BUFFERS) {
+        0 => (buffers / 128).clamp(64, 8192),
+        pages => pages as usize,
+    };
+    EngineSize {
+        processes,
+        prepared: settings.get(config::MAX_PREPARED_TRANSACTIONS) as usize,
+        buffers,
+        wal_buffers,
+        map_pages,
+        locks_per_transaction: settings.get(config::MAX_LOCKS_PER_TRANSACTION) as usize,
+        reads_per_transaction: settings.get(config::MAX_PRED_LOCKS_PER_TRANSACTION) as usize,
+    }
+}
+
+/// How a process makes the log durable: the setting, or where nobody set it, what `init` found to be fastest.
+pub fn sync_method(settings: &Settings, fastest: SyncMethod) -> SyncMethod {
+    if !settings.get(config::FSYNC) {
+        return SyncMethod::None;
+    }
+    match settings.get(config::WAL_SYNC_METHOD) {
+        _ if settings.is_default(config::WAL_SYNC_METHOD) => fastest,
+        // A write that is its own sync of all attributes is no more than one of the data, where the length is fixed.
+        "open_sync" => SyncMethod::OpenDatasync,
+        name => SyncMethod::from_name(name).unwrap_or(fastest),
+    }
+}
+
+/// When a process flushes.
+pub fn flush_settings(settings: &Settings) -> FlushSettings {
+    FlushSettings {
+        depth: settings.get(config::WAL_FLUSH_DEPTH) as u64,
+        commit_delay: Duration::from_micros(settings.get(config::COMMIT_DELAY) as u64),
+        commit_siblings: settings.get(config::COMMIT_SIBLINGS) as usize,
+    }
+}
+
+impl<'s> ProcessContext<'s> {
+    /// A way to log, pages and transactions for this process. One per process, made when it is needed first.
+    pub fn store(&self) -> Store<'s> {
+        let settings = StoreSettings {
+            sync_method: sync_method(self.settings, self.server.fastest_sync),
+            flush: flush_settings(self.settings),
+            files: Files::new(),
+            max_open: self.settings.get(config::MAX_FILES_PER_PROCESS) as usize / 2,
+            segment_blocks: SEGMENT_BLOCKS,
+        };
+        Store::new(&self.server.engine, self.me, &settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_follow_settings() {
+        let settings = Settings::default();
+        let size = engine_size(&settings, 188);
+        assert_eq!((size.buffers, size.map_pages, size.prepared), (16_384, 128, 0));
+        assert_eq!(size.wal_buffers, 188 * 80_000, "room for everybody");
+        assert_eq!(engine_size(&settings, 10).wal_buffers, 4 << 20, "as PostgreSQL chooses");
+    }
+
+    #[test]
+    fn nobody_s_choice_is_the_fastest() {
+        let settings = Settings::default();
+        assert_eq!(sync_method(&settings, SyncMethod::OpenDatasync), SyncMethod::OpenDatasync);
+    }
+}
