@@ -11,6 +11,7 @@ use super::map_files::MapFiles;
 use super::shared_log::SharedLog;
 use crate::ipc::Proc;
 use crate::os::file::Files;
+use crate::os::uring::Ring;
 use crate::shmem::{RegionSpec, Segment, SegmentError};
 use crate::storage::StorageSession;
 use crate::storage::buffer::BufferPool;
@@ -144,7 +145,17 @@ pub struct Store<'s> {
 impl<'s> Store<'s> {
     /// The way of the process `me`.
     pub fn new(engine: &'s Engine<'s>, me: &'s Proc<'s>, settings: &StoreSettings) -> Self {
-        let sink = Box::new(FileSink::new(settings.sync_method, None));
+        Self::with_ring(engine, me, settings, None)
+    }
+
+    /// The same; the log is flushed by a ring that has the process's lifeline among its fixed files.
+    pub fn with_ring(
+        engine: &'s Engine<'s>,
+        me: &'s Proc<'s>,
+        settings: &StoreSettings,
+        ring: Option<Ring>,
+    ) -> Self {
+        let sink = Box::new(FileSink::new(settings.sync_method, ring));
         let log = SharedLog::new(me, WalSession::new(&engine.wal, me, sink, settings.flush));
         let file_settings = FileSettings {
             data_directory: engine.data_directory.clone(),

@@ -54,6 +54,11 @@ impl<'m> ResourceManagers<'m> {
         Self(managers)
     }
 
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'m dyn ResourceManager> {
+        self.0.iter().copied()
+    }
+
     /// The one whose record it is.
     ///
     /// # Errors

@@ -294,6 +294,7 @@ impl Incarnation<'_> {
             settings,
             log,
             lifeline: Some(lifeline),
+            wal_lifeline: None,
             access,
             worker,
             worker_type: None,

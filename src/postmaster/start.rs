@@ -141,7 +141,7 @@ fn start(options: Options, title: ProcessTitle) -> Result<ExitCode, Vec<Report>>
 
 fn start_with(
     options: &Options,
-    settings: Settings,
+    mut settings: Settings,
     notes: &[Report],
     title: ProcessTitle,
 ) -> report::Result<ExitCode> {
@@ -151,6 +151,9 @@ fn start_with(
     let lock = lock_instance(&data_dir)?;
     // Before anything is changed.
     let fastest_sync = ControlFile::read(Path::new(""), &Files::new())?.sync_method;
+    let is_chosen = !settings.is_default(config::WAL_SYNC_METHOD);
+    settings.set_computed(config::WAL_SYNC_METHOD, fastest_sync.name())?;
+    settings.set_computed(config::DATA_CHECKSUMS, "on")?;
     // The postmaster has two for each child.
     process::raise_descriptor_limit();
     let started = Timestamp::now();
@@ -213,6 +216,9 @@ fn start_with(
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
+    let method = postmaster.settings.get(config::WAL_SYNC_METHOD);
+    let why = if is_chosen { "as configured" } else { "the fastest when this data directory was made" };
+    postmaster.log(&Report::log(format!("WAL sync method: {method}, {why}")));
     let listeners = RefCell::new(listening.listeners);
     let code = postmaster.run(&data_dir, lock, &listeners, io_method)?;
     postmaster.log(&Report::log("database system is shut down"));

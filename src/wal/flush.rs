@@ -31,11 +31,13 @@ pub struct FlushSettings {
     pub commit_delay: Duration,
     /// `commit_siblings`.
     pub commit_siblings: usize,
+    /// `wal_init_zero`: new segments are filled with zeroes, and not with what only counts as that.
+    pub init_zero: bool,
 }
 
 impl Default for FlushSettings {
     fn default() -> Self {
-        Self { depth: 0, commit_delay: Duration::ZERO, commit_siblings: 5 }
+        Self { depth: 0, commit_delay: Duration::ZERO, commit_siblings: 5, init_zero: true }
     }
 }
 

@@ -90,6 +90,10 @@ impl WalSession<'_, '_> {
         // One of a dead process with the same id.
         let _ = std::fs::remove_file(path);
         let file = files.open(path, How::Create).map_err(|e| complaint("create", path, &e))?;
+        // Space it has either way; without zeroes written, a write to it changes more than data.
+        if !self.settings.init_zero && files.allocate(&file, SEGMENT).is_ok() {
+            return files.sync_all(&file).map_err(|e| complaint("fsync", path, &e));
+        }
         let zeroes = vec![0; ZEROES];
         for offset in (0..SEGMENT).step_by(ZEROES) {
             files.write_all_at(&file, &zeroes, offset).map_err(|e| complaint("write to", path, &e))?;
