@@ -13,6 +13,9 @@ pub const CHECKPOINT_SHUTDOWN: u8 = own::FIRST_FREE_INFO;
 /// Info of the record of a checkpoint beside which others wrote.
 pub const CHECKPOINT_ONLINE: u8 = own::FIRST_FREE_INFO + 0x10;
 
+/// Info of the record that OIDs below the one in it may have been given out.
+pub const NEXT_OID: u8 = own::FIRST_FREE_INFO + 0x20;
+
 /// The first OID that is not the system's own.
 pub const FIRST_NORMAL_OID: u32 = 16_384;
 

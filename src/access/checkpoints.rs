@@ -7,14 +7,20 @@
 
 use shmem_layout::{ConditionVariableWord, Generation, ProcessId, shared_layout};
 
+use super::checkpoint_record::{FIRST_NORMAL_OID, NEXT_OID};
+use super::shared_log::SharedLog;
 use crate::ipc::{ConditionVariable, Proc, WaitEnd, WaitEvent};
 use crate::os::process;
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::shmem::{RegionSpec, Segment, SegmentError};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicU32, AtomicU64, Monotonic};
+use crate::wal::{Lsn, RmgrId};
 
 const VERSION: u32 = 1;
+
+/// OIDs that one record gives out, as in PostgreSQL.
+const OIDS_LOGGED_AHEAD: u64 = 8192;
 
 /// How long a requester sleeps before it looks whether there is a checkpointer still.
 const SLICE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -37,15 +43,17 @@ pub struct CheckpointWords {
     reserved: [u8; 4],
     /// Who the checkpointer is; 0: nobody yet.
     checkpointer: AtomicU64,
-    /// Bytes of log behind the redo position that call for a checkpoint; 0: not known yet.
-    trigger_bytes: AtomicU64,
+    /// Segments behind that of the redo position that call for a checkpoint; 0: not known yet.
+    trigger_segments: AtomicU64,
     /// The OID to give out next.
     next_oid: AtomicU64,
     /// The multi-locker id to give out next, and the oldest that a row may name.
     next_lockers: AtomicU64,
     oldest_lockers: AtomicU64,
+    /// OIDs below this are in the log as given out.
+    oid_limit: AtomicU64,
     counts: [AtomicU64; COUNTS],
-    reserved_end: [u8; 40],
+    reserved_end: [u8; 32],
 }
 
 /// How many [`Count`]s there are.
@@ -61,12 +69,13 @@ shared_layout!(CheckpointWords, size 192, align 64, {
     24 => running: AtomicU32,
     28 => reserved: [u8; 4],
     32 => checkpointer: AtomicU64,
-    40 => trigger_bytes: AtomicU64,
+    40 => trigger_segments: AtomicU64,
     48 => next_oid: AtomicU64,
     56 => next_lockers: AtomicU64,
     64 => oldest_lockers: AtomicU64,
-    72 => counts: [AtomicU64; COUNTS],
-    152 => reserved_end: [u8; 40],
+    72 => oid_limit: AtomicU64,
+    80 => counts: [AtomicU64; COUNTS],
+    160 => reserved_end: [u8; 32],
 });
 
 /// What `pg_stat_checkpointer` and `pg_stat_bgwriter` count.
@@ -260,9 +269,9 @@ impl<'s> Checkpoints<'s> {
     }
 
     /// Whether the log behind the redo position is long enough for a checkpoint.
-    pub fn is_wal_volume_reached(&self, inserted: u64, redo: u64) -> bool {
-        let trigger = self.words.trigger_bytes.load(Relaxed);
-        trigger > 0 && inserted.saturating_sub(redo) >= trigger
+    pub fn is_wal_volume_reached(&self, inserted: Lsn, redo: Lsn) -> bool {
+        let trigger = self.words.trigger_segments.load(Relaxed);
+        trigger > 0 && inserted.segment().number().saturating_sub(redo.segment().number()) >= trigger
     }
 
     /// Whether a checkpoint was asked for already because of that.
@@ -285,24 +294,35 @@ impl<'s> Checkpoints<'s> {
         self.words.next_oid.load(SeqCst) as u32
     }
 
-    /// Gives out OIDs; the first of them. They come round at 2^32, and then those below 16384 are left out.
-    pub fn take_oid(&self) -> u32 {
+    /// Gives out an OID. They come round at 2^32, and then those below 16384 are left out; who needs one that nobody has
+    /// looks whether somebody has it.
+    ///
+    /// # Errors
+    /// What logging may end with.
+    pub fn new_oid(&self, log: &SharedLog<'_>) -> Result<u32> {
         loop {
-            let oid = self.words.next_oid.fetch_add(1, SeqCst) as u32;
-            if oid >= super::checkpoint_record::FIRST_NORMAL_OID {
-                return oid;
+            let count = self.words.next_oid.fetch_add(1, SeqCst);
+            if count >= self.words.oid_limit.load(SeqCst) {
+                // Several may do this at once, and the highest of their records holds.
+                let limit = count + OIDS_LOGGED_AHEAD;
+                log.log(RmgrId::WAL, NEXT_OID, 0, &(limit as u32).to_le_bytes())?;
+                self.words.oid_limit.fetch_max(limit, SeqCst);
             }
-            // Several may do this at once: it never goes back.
-            let first = u64::from(super::checkpoint_record::FIRST_NORMAL_OID);
-            let _ = self.words.next_oid.fetch_update(SeqCst, SeqCst, |next| {
-                (next & 0xFFFF_FFFF < first).then_some((next & !0xFFFF_FFFF) | first)
-            });
+            if count as u32 >= FIRST_NORMAL_OID {
+                return Ok(count as u32);
+            }
         }
     }
 
-    /// OIDs below this have been given out: from a checkpoint, or from a record.
+    /// OIDs before this may have been given out: from a checkpoint, or from a record.
     pub fn set_next_oid(&self, oid: u32) {
         self.words.next_oid.store(oid.into(), SeqCst);
+        self.words.oid_limit.store(oid.into(), SeqCst);
+    }
+
+    /// The OID to go on with after a crash: one before which all have been logged.
+    pub fn logged_oid(&self) -> u32 {
+        self.words.next_oid.load(SeqCst).max(self.words.oid_limit.load(SeqCst)) as u32
     }
 
     /// The multi-locker id to give out next.
@@ -333,9 +353,14 @@ impl Checkpoints<'_> {
         self.words.checkpointer.store(me.id().to_word(), SeqCst);
     }
 
-    /// How much log calls for a checkpoint.
-    pub fn set_trigger(&self, bytes: u64) {
-        self.words.trigger_bytes.store(bytes, Relaxed);
+    /// How many segments of log call for a checkpoint.
+    pub fn set_trigger(&self, segments: u64) {
+        self.words.trigger_segments.store(segments, Relaxed);
+    }
+
+    /// The same.
+    pub fn trigger(&self) -> u64 {
+        self.words.trigger_segments.load(Relaxed)
     }
 
     /// Whether somebody asks.

@@ -283,6 +283,18 @@ impl ControlFile {
         files.sync_data(&file).map_err(|e| panic("fsync file", &e))
     }
 
+    /// Reads it, changes it, and writes it. One process at a time does this: recovery, and behind that the checkpointer.
+    ///
+    /// # Errors
+    /// As reading and writing; a PANIC for all of them, since what is said of it is told to others already.
+    pub fn update(data_directory: &Path, files: &Files, change: impl FnOnce(&mut Self)) -> Result<Self> {
+        let mut control = Self::read(data_directory, files).map_err(check::panic)?;
+        control.time = now();
+        change(&mut control);
+        control.write(data_directory, files)?;
+        Ok(control)
+    }
+
     /// Makes a new data directory's; its folder is to be synced behind this.
     ///
     /// # Errors
@@ -295,6 +307,12 @@ impl ControlFile {
         bytes[..USED].copy_from_slice(&self.encode());
         files.write_all_at(&file, &bytes, 0).map_err(|e| failed_write("write to file", shown, &e))
     }
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs() as i64
 }
 
 /// A system identifier, made as PostgreSQL does: when, and by which process, in ways that do not repeat.

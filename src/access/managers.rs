@@ -1,6 +1,6 @@
 //! The resource managers of a server: the one list.
 
-use super::checkpoint_record::{CHECKPOINT_ONLINE, CHECKPOINT_SHUTDOWN};
+use super::checkpoint_record::{CHECKPOINT_ONLINE, CHECKPOINT_SHUTDOWN, NEXT_OID};
 use super::message::MessageManager;
 use super::redo::Redo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
@@ -34,6 +34,7 @@ impl ResourceManager for LogManager {
             own::REDO => Some("CHECKPOINT_REDO"),
             CHECKPOINT_SHUTDOWN => Some("CHECKPOINT_SHUTDOWN"),
             CHECKPOINT_ONLINE => Some("CHECKPOINT_ONLINE"),
+            NEXT_OID => Some("NEXTOID"),
             _ => None,
         }
     }

@@ -6,18 +6,22 @@
 
 pub mod bootstrap;
 pub mod change;
+pub mod checkpoint;
 pub mod checkpoint_record;
 pub mod checkpoints;
 pub mod control_file;
 pub mod describe;
+pub mod data_sync;
 pub mod engine;
 mod fields;
 pub mod managers;
 pub mod map_files;
 pub mod message;
+pub mod recovery;
 pub mod redo;
 pub mod rmgr;
 pub mod shared_log;
+pub mod twophase;
 
 #[cfg(test)]
 mod tests;

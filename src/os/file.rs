@@ -306,6 +306,11 @@ impl Files {
     }
 }
 
+/// Brings everything to disk in the file system that has this file.
+pub fn sync_file_system(file: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::context::ProcessContext;
 use crate::access::Store;
+use crate::access::control_file::{StandbySettings, WalLevel};
 use crate::access::engine::{EngineSize, StoreSettings};
 use crate::config::{self, Settings};
 use crate::os::file::Files;
@@ -66,6 +67,20 @@ pub fn flush_settings(settings: &Settings) -> FlushSettings {
         commit_delay: Duration::from_micros(settings.get(config::COMMIT_DELAY) as u64),
         commit_siblings: settings.get(config::COMMIT_SIBLINGS) as usize,
         init_zero: settings.get(config::WAL_INIT_ZERO),
+    }
+}
+
+/// What the control file says of settings.
+pub fn standby_settings(settings: &Settings) -> StandbySettings {
+    StandbySettings {
+        wal_level: WalLevel::from_name(settings.get(config::WAL_LEVEL)).unwrap_or(WalLevel::Replica),
+        wal_log_hints: settings.get(config::WAL_LOG_HINTS),
+        max_connections: settings.get(config::MAX_CONNECTIONS) as u32,
+        max_worker_processes: settings.get(config::MAX_WORKER_PROCESSES) as u32,
+        max_wal_senders: settings.get(config::MAX_WAL_SENDERS) as u32,
+        max_prepared_transactions: settings.get(config::MAX_PREPARED_TRANSACTIONS) as u32,
+        max_locks_per_transaction: settings.get(config::MAX_LOCKS_PER_TRANSACTION) as u32,
+        track_commit_timestamp: settings.get(config::TRACK_COMMIT_TIMESTAMP),
     }
 }
 
