@@ -4,15 +4,27 @@
 //! ([`change`]), who makes the same change again after a crash ([`redo`]), and what a process needs for both ([`Store`]).
 //! The access methods stand on these; SQL is nowhere in sight.
 
+pub mod bootstrap;
 pub mod change;
+mod fields;
+pub mod checkpoint;
+pub mod checkpoint_record;
+pub mod checkpoints;
+pub mod control_file;
 pub mod ctid;
+pub mod data_sync;
+pub mod describe;
 pub mod engine;
 pub mod heap;
+pub mod managers;
 pub mod map_files;
+pub mod message;
+pub mod recovery;
 pub mod redo;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;
+pub mod twophase;
 pub mod visibility;
 
 #[cfg(test)]

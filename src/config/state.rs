@@ -144,6 +144,11 @@ impl Settings {
         T::of(&self.slots[key.index()].now.value).expect("a key has the type of its definition")
     }
 
+    /// Whether nobody chose its value.
+    pub fn is_default<T: Typed + ?Sized>(&self, key: Key<T>) -> bool {
+        self.slots[key.index()].now.source == Source::Default
+    }
+
     /// A time in milliseconds. Negative values, which settings use for "off", stay as they are.
     pub fn millis(&self, key: Key<i64>) -> i64 {
         self.in_unit(key, Unit::Milliseconds)

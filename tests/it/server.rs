@@ -1,6 +1,7 @@
 //! The real server as a child: started in a directory of its own, watched through its log, `ps` and `/proc`, and ended
 //! with the test.
 
+mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
@@ -17,8 +18,9 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 13] = [
+pub const TESTS: [&[Test]; 14] = [
     lifecycle::TESTS,
+    archiving::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -48,7 +50,8 @@ impl TestServer {
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
         let port = own_port();
-        let output = tuskd().args(["init", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
+        let output =
+            tuskd().args(["init", "--no-sync", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let conf = dir.join("postgresql.conf");
         let text = fs::read_to_string(&conf).expect("init wrote it");
