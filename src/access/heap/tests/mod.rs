@@ -166,7 +166,7 @@ pub(super) fn read(layout: &RowLayout, bytes: &[u8]) -> (i32, i32) {
     }
 }
 
-/// Pages as they are but for what is not in the log: hints, commands, checksums.
+/// Pages as they are but for what is not in the log: hints, commands, checksums, free space.
 fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
     let fork = RelFork { file: RELATION, fork };
     if !store.storage.files().exists(fork).expect("a look") {
@@ -179,6 +179,11 @@ fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
         let mut copy = PageBuf::zeroed();
         locked.page().copy_to(&mut copy);
         copy.0[8..12].fill(0);
+        // What is left of versions that went.
+        let hole = copy.view().lower()..copy.view().upper();
+        if !copy.view().is_new() {
+            copy.0[hole].fill(0);
+        }
         let lines = if copy.view().is_new() || fork.fork != Fork::Main { 0 } else { copy.view().lines() };
         for line in 1..=lines {
             if let Some(at) = super::tuple::offset_of(copy.view(), line) {
