@@ -152,7 +152,8 @@ impl Heap {
         options: VacuumOptions,
         indexes: &mut dyn Indexes,
     ) -> Result<VacuumStats> {
-        let next = store.transactions.words().next_xid().number();
+        // Whoever runs already may yet write here under an older id than the next.
+        let next = store.transactions.words().oldest_running().number();
         let mut vacuum = Vacuum {
             heap: self,
             store,

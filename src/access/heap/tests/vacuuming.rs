@@ -3,7 +3,6 @@
 use super::*;
 use crate::access::heap::vacuum::{DeadLines, Indexes, NoIndexes, VacuumOptions, VacuumStats};
 use crate::access::heap::visibility_map::Status;
-use crate::storage::page::ItemState;
 
 /// One index: all addresses that lead to rows.
 #[derive(Default)]
