@@ -28,6 +28,7 @@ mod serial;
 mod space;
 pub mod tuple;
 pub mod update;
+pub mod vacuum;
 pub mod visibility_map;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::access::visibility::ReadView;
 use crate::ipc::Proc;
 use crate::report::Result;
 use crate::storage::ids::{BlockNumber, Fork, RelFork};
-use crate::storage::page::PageBuf;
+use crate::storage::page::{ItemState, PageBuf};
 use crate::txn::locks::{Wait, Watcher};
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -166,7 +166,7 @@ pub(super) fn read(layout: &RowLayout, bytes: &[u8]) -> (i32, i32) {
     }
 }
 
-/// Pages as they are but for what is not in the log: hints, commands, checksums.
+/// Pages as they are but for what is not in the log: hints, commands, checksums, free space.
 fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
     let fork = RelFork { file: RELATION, fork };
     if !store.storage.files().exists(fork).expect("a look") {
@@ -179,11 +179,8 @@ fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
         let mut copy = PageBuf::zeroed();
         locked.page().copy_to(&mut copy);
         copy.0[8..12].fill(0);
-        let lines = if copy.view().is_new() || fork.fork != Fork::Main { 0 } else { copy.view().lines() };
-        for line in 1..=lines {
-            if let Some(at) = super::tuple::offset_of(copy.view(), line) {
-                copy.0[at + 20..at + 30].fill(0);
-            }
+        if fork.fork == Fork::Main && !copy.view().is_new() {
+            leave_items(&mut copy);
         }
         copy
     };
@@ -193,6 +190,21 @@ fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
         pages.pop();
     }
     pages
+}
+
+/// Takes away what is between a page's items, left of versions that went, and what is not in the log of the items.
+fn leave_items(page: &mut PageBuf) {
+    let mut kept = vec![false; 8192];
+    kept[..page.view().lower()].fill(true);
+    for line in 1..=page.view().lines() {
+        let item = page.view().item(line).expect("a line");
+        let (start, end) = (item.offset, item.offset + item.bytes.len());
+        kept[start..end].fill(true);
+        if item.state == ItemState::Normal {
+            kept[start + 20..start + 30].fill(false);
+        }
+    }
+    page.0.iter_mut().zip(kept).filter(|(_, kept)| !kept).for_each(|(byte, _)| *byte = 0);
 }
 
 /// After redo of all of the log, the pages are the same.
