@@ -6,7 +6,6 @@
 
 pub mod bootstrap;
 pub mod change;
-mod fields;
 pub mod checkpoint;
 pub mod checkpoint_record;
 pub mod checkpoints;
@@ -15,6 +14,7 @@ pub mod ctid;
 pub mod data_sync;
 pub mod describe;
 pub mod engine;
+mod fields;
 pub mod heap;
 pub mod managers;
 pub mod map_files;

@@ -30,9 +30,9 @@ use spread::Spread;
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(ctx: ProcessContext<'_>) -> ! {
+pub fn main(mut ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&ctx);
+    let mut checkpointer = Checkpointer::new(&mut ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -51,7 +51,7 @@ struct Checkpointer<'s> {
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &ProcessContext<'s>) -> Self {
+    fn new(ctx: &mut ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,
