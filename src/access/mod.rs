@@ -4,6 +4,7 @@
 //! ([`change`]), who makes the same change again after a crash ([`redo`]), and what a process needs for both ([`Store`]).
 //! The access methods stand on these; SQL is nowhere in sight.
 
+pub mod btree;
 pub mod change;
 pub mod ctid;
 pub mod engine;
