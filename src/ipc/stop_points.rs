@@ -68,6 +68,7 @@ stop_points! {
     SyncEntryFilled "An entry of the table of files to be synced has its key, and is not in use yet.";
     FileSynced "A file is synced, and still noted to be.";
     BTreeSplit "A page of a B-tree is split, its right half has no downlink yet.";
+    BTreeUnlinked "A leaf of a B-tree is deleted, the pages around it still locked.";
     BTreeParentLocked "The parent of a split page of a B-tree is locked, the downlink not put in yet.";
 }
 

@@ -148,7 +148,8 @@ pub(super) fn remove_downlink(page: &mut PageMut<'_>, line: u16) -> bool {
 /// Makes a page a deleted one, which is the last free one. It keeps its link to the right, for those who are about to come.
 pub(super) fn mark_deleted(page: &mut PageMut<'_>, deleted_at: u64) {
     let Ok(old) = Node::new(page.as_ref()) else { return };
-    let special = Special { left: NONE, flags: old.flags().with(NodeFlags::DELETED), deleted_at, ..old.special() };
+    let special =
+        Special { left: NONE, flags: old.flags().with(NodeFlags::DELETED), deleted_at, ..old.special() };
     let lsn = page.as_ref().lsn();
     node::build(page, &special, std::iter::empty());
     page.set_lsn(lsn);
@@ -172,8 +173,7 @@ mod tests {
 
     #[test]
     fn pages_survive_records() {
-        let special =
-            Special { left: 3, right: node::NONE, level: 0, flags: NodeFlags::LEAF, deleted_at: 0 };
+        let special = Special { left: 3, right: node::NONE, level: 0, flags: NodeFlags::LEAF, deleted_at: 0 };
         let items: [&[u8]; 2] = [b"123456ab", b"123456cde"];
         let direct = node::built(&special, items.into_iter()).expect("they fit");
         let decoded = decode_page(&encode_page(&special, items.into_iter())).expect("just encoded");

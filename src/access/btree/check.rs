@@ -74,7 +74,11 @@ impl BTree<'_, '_> {
         let mut expected = vec![Downlink { child: meta.root, low: Vec::new() }];
         for level in (0..=meta.level).rev() {
             if level == meta.fast_level && expected[0].child != meta.fast_root {
-                return Err(checker.wrong("fast root is not the first page of its level", meta.fast_root, ""));
+                return Err(checker.wrong(
+                    "fast root is not the first page of its level",
+                    meta.fast_root,
+                    "",
+                ));
             }
             expected = checker.level(level, expected)?;
         }

@@ -53,11 +53,7 @@ impl<'k> Search<'k> {
 
 impl<'t, 's> BTree<'t, 's> {
     /// The page of the wanted level that has the cut, locked.
-    pub(super) fn descend(
-        &self,
-        search: Search<'_>,
-        path: &mut Path,
-    ) -> Result<(BlockNumber, Page<'t, 's>)> {
+    pub(super) fn descend(&self, search: Search<'_>, path: &mut Path) -> Result<(BlockNumber, Page<'t, 's>)> {
         let (mut block, mut page) = self.top(search)?;
         let mut level = self.node(block, page.page())?.level();
         loop {
@@ -100,11 +96,8 @@ impl<'t, 's> BTree<'t, 's> {
             let (locked, meta) = self.meta(Access::Read)?;
             drop(locked);
             let is_high_enough = meta.fast_level >= search.level;
-            let (block, level) = if is_high_enough {
-                (meta.fast_root, meta.fast_level)
-            } else {
-                (meta.root, meta.level)
-            };
+            let (block, level) =
+                if is_high_enough { (meta.fast_root, meta.fast_level) } else { (meta.root, meta.level) };
             let block = self.linked(BlockNumber::ZERO, block)?;
             let page = self.lock(block, search.access_at(level))?;
             let node = self.node(block, page.page())?;

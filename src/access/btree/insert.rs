@@ -59,7 +59,7 @@ impl<'t, 's> BTree<'t, 's> {
 
     /// The last leaf, if this session put something there before and the entry belongs there, and fits: entries that come
     /// in order need no search.
-    fn last_leaf_for(
+    pub(super) fn last_leaf_for(
         &self,
         probe: Probe<'_>,
         len: usize,

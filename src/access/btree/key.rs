@@ -163,10 +163,8 @@ mod tests {
         let up_first = KeyOrder { nulls_first: true, ..up };
         let (one, two) = (Datum::Int32(1), Datum::Int32(2));
         let nan = Datum::Float64(f64::NAN);
-        let backwards = KeyOrder {
-            comparison: Comparison::Custom(|a, b| physical(b, a)),
-            ..KeyOrder::ASCENDING
-        };
+        let backwards =
+            KeyOrder { comparison: Comparison::Custom(|a, b| physical(b, a)), ..KeyOrder::ASCENDING };
         for (order, a, b, expected) in [
             (up, one, two, Less),
             (down, one, two, Greater),

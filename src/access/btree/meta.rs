@@ -42,16 +42,8 @@ impl Meta {
 
     pub fn encode(&self) -> [u8; Self::ENCODED] {
         let levels = u32::from(self.level) | u32::from(self.fast_level) << 16;
-        let words = [
-            MAGIC,
-            self.root,
-            levels,
-            self.fast_root,
-            self.free_first,
-            self.free_last,
-            self.free_count,
-            0,
-        ];
+        let words =
+            [MAGIC, self.root, levels, self.fast_root, self.free_first, self.free_last, self.free_count, 0];
         let mut bytes = [0; Self::ENCODED];
         for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
@@ -84,6 +76,9 @@ impl Meta {
 
     /// From the first block.
     pub fn read(page: PageRef<'_>) -> Option<Self> {
+        if !node::is_first_block(page) {
+            return None;
+        }
         Self::decode(page.item(1).ok()?.bytes)
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Entries are key rows with their row's address, ordered by key, then address, so that all are distinct. `node` is what a
 //! page is, `key` and `probe` are the order, `descend` finds a leaf, `insert`, `split` and `parent` put entries in, `change`
-//! and `redo` are what the log has of that. `scan` reads ranges both ways.
+//! and `redo` are what the log has of that. `scan` reads ranges both ways, `unique` asks who has a key, `vacuum` and
+//! `delete` take out what is gone, `check` looks at all of it.
 //!
 //! # Order of locks
 //!
@@ -13,6 +14,7 @@
 mod change;
 mod check;
 mod create;
+mod delete;
 mod descend;
 mod insert;
 pub mod key;
@@ -28,6 +30,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unique;
+mod vacuum;
 
 pub use check::Checked;
 pub use key::{Comparison, KeyOrder, KeyShape};
@@ -35,3 +39,5 @@ pub use range::{ScanKey, ScanOp};
 pub use redo::BTreeRecords;
 pub use scan::{Direction, Scan, ScanOptions};
 pub use tree::{BTree, DEFAULT_FILLFACTOR, IndexOptions};
+pub use unique::{Uniqueness, Verdict};
+pub use vacuum::VacuumCounts;

@@ -297,6 +297,13 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Whether a page says that it is an index's first block.
+pub(super) fn is_first_block(page: PageRef<'_>) -> bool {
+    page.special_start() == SPECIAL
+        && page.u16_at(MAGIC_AT) == MAGIC
+        && page.u16_at(FLAGS) == NodeFlags::META.0
+}
+
 /// Offset of the hint word that says of a line that it is dead, and the bits that say so.
 ///
 /// A line pointer's state is in bits 15 and 16: normal is 1, dead 3.
@@ -402,10 +409,7 @@ pub(super) fn build<'i>(
 }
 
 /// The same in private memory.
-pub(super) fn built<'i>(
-    special: &Special,
-    items: impl Iterator<Item = &'i [u8]>,
-) -> Option<Box<PageBuf>> {
+pub(super) fn built<'i>(special: &Special, items: impl Iterator<Item = &'i [u8]>) -> Option<Box<PageBuf>> {
     let mut page = PageBuf::zeroed();
     build(&mut page.view_mut(), special, items).then_some(page)
 }

@@ -111,7 +111,8 @@ impl<'t, 's> BTree<'t, 's> {
     #[cold]
     fn no_parent(&self, child: BlockNumber) -> Box<Report> {
         let name = &self.options.name;
-        let message = format!("failed to re-find parent key in index \"{name}\" for split pages of block {child}");
+        let message =
+            format!("failed to re-find parent key in index \"{name}\" for split pages of block {child}");
         Report::error(SqlState::INDEX_CORRUPTED, message).with_hint("Please REINDEX it.")
     }
 

@@ -47,6 +47,11 @@ impl<'k> Probe<'k> {
         Self { shape, values, edge, number }
     }
 
+    /// Behind all entries with the same values.
+    pub fn behind(self) -> Self {
+        Self { edge: Edge::After, ..self }
+    }
+
     /// Where the cut stands from an entry or a pivot: `Less`, it is before it.
     #[inline]
     pub fn compare(&self, entry: Entry<'_>) -> Looked<Ordering> {
@@ -164,11 +169,7 @@ fn first_number<const N: usize>(row: &[u8]) -> Option<[u8; N]> {
 }
 
 /// The first `columns` values of a key row.
-pub(super) fn values_of<'a>(
-    shape: &'a KeyShape,
-    row: &'a [u8],
-    columns: usize,
-) -> Looked<Vec<Datum<'a>>> {
+pub(super) fn values_of<'a>(shape: &'a KeyShape, row: &'a [u8], columns: usize) -> Looked<Vec<Datum<'a>>> {
     let mut reader = RowReader::new(shape.layout(), row).map_err(|_| Broken::Corrupted)?;
     let columns = columns.min(reader.stored());
     let values = (0..columns).map(|column| {

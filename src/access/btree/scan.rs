@@ -74,11 +74,7 @@ pub struct Scan<'b, 't, 's, 'k> {
 
 impl<'t, 's> BTree<'t, 's> {
     /// A scan of the entries that meet all conditions. It begins where its first step goes from.
-    pub fn scan<'b, 'k>(
-        &'b self,
-        keys: &[ScanKey<'k>],
-        options: ScanOptions,
-    ) -> Scan<'b, 't, 's, 'k> {
+    pub fn scan<'b, 'k>(&'b self, keys: &[ScanKey<'k>], options: ScanOptions) -> Scan<'b, 't, 's, 'k> {
         Scan {
             tree: self,
             range: Range::new(self.shape(), keys),
@@ -210,8 +206,7 @@ impl<'t, 's> Scan<'_, 't, 's, '_> {
         // Where the range goes on behind the page, all of the page is in it.
         let to = if ends { end.position(node).map_err(broken)? } else { node.last() + 1 };
         let begins = node.is_leftmost() || (may_begin && from > node.first());
-        self.copy_lines(node, from, to)
-            .map_err(broken)?;
+        self.copy_lines(node, from, to).map_err(broken)?;
         self.page = Some(Copied {
             block,
             left: node.left(),
@@ -262,7 +257,8 @@ impl<'t, 's> Scan<'_, 't, 's, '_> {
             let is_there = |line: u16| {
                 line <= node.last() && node.entry(line).is_ok_and(|entry| entry.ctid() == Some(ctid))
             };
-            if !node.is_deleted() && (is_same || page.pin.is_some()) && line >= node.first() && is_there(line) {
+            if !node.is_deleted() && (is_same || page.pin.is_some()) && line >= node.first() && is_there(line)
+            {
                 let (offset, bits) = node::dead_hint(line);
                 locked.set_hint(offset, bits);
                 has_marked = true;

@@ -108,7 +108,8 @@ impl<'t, 's> BTree<'t, 's> {
             pages_so_far += usize::from(is_there);
             is_there.then_some(pages_so_far - 1)
         };
-        let (next_at, child_at, meta_at) = (place(next.is_some()), place(child.is_some()), place(meta.is_some()));
+        let (next_at, child_at, meta_at) =
+            (place(next.is_some()), place(child.is_some()), place(meta.is_some()));
         if let Some(next) = &mut next {
             change = change.block(2, next, BlockUse::Modify, &[]);
         }
@@ -234,8 +235,7 @@ pub(super) fn columns_apart(shape: &KeyShape, left: &[u8], right: &[u8]) -> Look
     let entry = |bytes| Entry::new(bytes, false).ok_or(Broken::Corrupted);
     let (left, right) = (entry(left)?, entry(right)?);
     let columns = shape.key_columns();
-    let (left, right) =
-        (values_of(shape, left.row(), columns)?, values_of(shape, right.row(), columns)?);
+    let (left, right) = (values_of(shape, left.row(), columns)?, values_of(shape, right.row(), columns)?);
     if left.len() < columns || right.len() < columns {
         return Err(Broken::Corrupted);
     }
@@ -245,12 +245,7 @@ pub(super) fn columns_apart(shape: &KeyShape, left: &[u8], right: &[u8]) -> Look
 }
 
 /// The pivot between two entries that follow each other, without a child.
-pub(super) fn separator(
-    shape: &KeyShape,
-    is_leaf: bool,
-    left: &[u8],
-    right: &[u8],
-) -> Looked<Vec<u8>> {
+pub(super) fn separator(shape: &KeyShape, is_leaf: bool, left: &[u8], right: &[u8]) -> Looked<Vec<u8>> {
     if !is_leaf {
         return Ok(node::with_child(right, 0));
     }

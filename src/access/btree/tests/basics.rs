@@ -1,7 +1,9 @@
 //! Order, bounds, long keys, duplicates, redo, pages that are broken.
 
 use super::*;
-use crate::access::btree::range::ScanOp::{self, Equal, Greater, GreaterEqual, IsNotNull, IsNull, Less, LessEqual};
+use crate::access::btree::range::ScanOp::{
+    self, Equal, Greater, GreaterEqual, IsNotNull, IsNull, Less, LessEqual,
+};
 use crate::report::SqlState;
 use Direction::{Backward, Forward};
 
@@ -23,7 +25,7 @@ fn an_empty_index_has_nothing() {
 /// Entries come in order, against it, and mixed; the tree has three levels.
 #[test]
 fn entries_stand_in_order_however_they_came() {
-    const COUNT: u32 = 130_000;
+    const COUNT: u32 = 160_000;
     let shuffled = |i: u32| (u64::from(i) * 7_919 % u64::from(COUNT)) as u32;
     let orders: [&dyn Fn(u32) -> u32; 3] = [&|i| i, &|i| COUNT - 1 - i, &shuffled];
     for (which, order) in orders.iter().enumerate() {
@@ -123,10 +125,7 @@ fn columns_orders_and_nulls() {
                 vec![ScanKey::new(0, IsNull, Datum::Null), ScanKey::new(1, GreaterEqual, Datum::Int16(4))],
                 vec![ScanKey::new(1, IsNull, Datum::Null), ScanKey::new(0, LessEqual, Datum::Int32(3))],
                 vec![ScanKey::new(1, Equal, Datum::Int16(2))],
-                vec![
-                    ScanKey::new(0, Equal, Datum::Int32(2)),
-                    ScanKey::new(0, Equal, Datum::Int32(3)),
-                ],
+                vec![ScanKey::new(0, Equal, Datum::Int32(2)), ScanKey::new(0, Equal, Datum::Int32(3))],
             ];
             let meets = |key: &ScanKey<'_>, value: Datum<'_>| match (key.op, value.is_null()) {
                 (IsNull, is_null) => is_null,
@@ -143,9 +142,8 @@ fn columns_orders_and_nulls() {
                     }
                 }
             };
-            let mut all: Vec<_> = (0..420)
-                .map(|n| (values(n).map(|value| value.to_owned()).to_vec(), ctid(n)))
-                .collect();
+            let mut all: Vec<_> =
+                (0..420).map(|n| (values(n).map(|value| value.to_owned()).to_vec(), ctid(n))).collect();
             all.sort_by(|a, b| compare(&shape, a, b));
             for keys in conditions {
                 let expected: Vec<_> = all
@@ -224,10 +222,7 @@ fn the_longest_entries_fit_and_longer_ones_are_refused() {
         report.message,
         "index row size 2712 exceeds btree version 4 maximum 2704 for index \"t_pkey\""
     );
-    assert_eq!(
-        report.detail.as_deref(),
-        Some("Index row references tuple (0,8) in relation \"t\".")
-    );
+    assert_eq!(report.detail.as_deref(), Some("Index row references tuple (0,8) in relation \"t\"."));
     replay(&world, &store);
 }
 
@@ -309,7 +304,10 @@ fn broken_pages_are_errors() {
                 note(tree.insert(&[Datum::Int64(n)], ctid(5000 + n.unsigned_abs() as u32)));
             }
             // A root's own links and the first block's do not lead anywhere.
-            assert!(failed > 0 || (block == 0 && what != "zeroes" && what != "magic"), "{what} of block {block}");
+            assert!(
+                failed > 0 || (block == 0 && matches!(what, "level" | "links" | "items")),
+                "{what} of block {block}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod basics;
 mod random;
+mod vacuum;
 
 use std::cmp::Ordering;
 
