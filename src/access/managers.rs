@@ -1,5 +1,6 @@
 //! The resource managers of a server: the one list.
 
+use super::btree::BTreeRecords;
 use super::checkpoint_record::{CHECKPOINT_ONLINE, CHECKPOINT_SHUTDOWN, NEXT_OID};
 use super::heap::cleanup::CleanupRedo;
 use super::heap::lockers::LockersRedo;
@@ -12,8 +13,8 @@ use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 6] =
-    [&LogManager, &TransactionManager, &MessageManager, &HeapRedo, &CleanupRedo, &LockersRedo];
+static MANAGERS: [&dyn ResourceManager; 7] =
+    [&LogManager, &TransactionManager, &MessageManager, &HeapRedo, &BTreeRecords, &CleanupRedo, &LockersRedo];
 
 /// All of them.
 pub fn managers() -> ResourceManagers<'static> {

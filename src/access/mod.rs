@@ -5,6 +5,7 @@
 //! The access methods stand on these; SQL is nowhere in sight.
 
 pub mod bootstrap;
+pub mod btree;
 pub mod change;
 pub mod checkpoint;
 pub mod checkpoint_record;
