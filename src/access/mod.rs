@@ -25,6 +25,7 @@ pub mod redo;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;
+pub mod table;
 pub mod twophase;
 pub mod visibility;
 
