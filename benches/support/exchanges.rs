@@ -30,7 +30,7 @@ impl Exchanges {
 
     /// The server sleeps in epoll.
     pub fn by_epoll(placement: Placement) -> Self {
-        Self::start(World::with_latch_fds(1), IoMethod::Sync, placement)
+        Self::start(World::new(1, &[]), IoMethod::Sync, placement)
     }
 
     fn start(mut world: World, method: IoMethod, placement: Placement) -> Self {

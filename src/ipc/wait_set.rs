@@ -6,8 +6,8 @@
 //! - `by_ring`: an io_uring. A wait for the latch's word and one for the postmaster's end stay armed in it, so a round trip
 //!   with a client ([`WaitSet::exchange`]) is one `io_uring_enter`, which sends the answer, receives the next request and
 //!   sleeps until that is there.
-//! - `by_epoll`: `send`, `recv`, and `epoll_wait` when there is nothing to receive. A futex can't be waited for there, so
-//!   who sets the latch writes an eventfd too.
+//! - `by_epoll`: `send`, `recv`, and `epoll_pwait2` when there is nothing to receive. A futex can't be waited for there, so
+//!   who sets the latch sends a signal, see `latch`.
 //!
 //! This file has what both share: the loop around the sleep. Its order makes that no wake-up is lost, as `latch` explains:
 //! look, announce on the latch's word, sleep only if that was not set, withdraw, look again. How a sleep ended is never
@@ -135,8 +135,7 @@ impl<'s> WaitSet<'s> {
         let method: Box<dyn Method + 's> = if choice.uses_ring() {
             Box::new(Flights::new(me.latch(), postmaster)?)
         } else {
-            let own = me.own_event_fd().ok_or(NewError::NoLatchFds)?;
-            Box::new(ByEpoll::new(own, postmaster)?)
+            Box::new(ByEpoll::new(postmaster)?)
         };
         Ok(Self { method, latch: me.latch() })
     }

@@ -380,8 +380,6 @@ impl Postmaster {
                 Report::fatal(SqlState::INTERNAL_ERROR, format!("could not set up shared memory: {e}"))
             };
             let ipc = Ipc::open(&segment).map_err(|e| failed(&e))?;
-            let ipc =
-                if io_method.uses_ring() { ipc } else { ipc.with_latch_fds().map_err(|e| failed(&e))? };
             let eventfd = EventFd::new().map_err(|e| failed(&e))?;
             let _ = self.epoll.add(eventfd.as_fd(), Source::Eventfd.to_word(), Interest::IN);
             let own_pid = process::pid();

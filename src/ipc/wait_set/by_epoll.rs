@@ -13,18 +13,19 @@ use super::{Goal, MAX_SOCKETS, Method, free_place};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::latch::Latch;
 use crate::os::epoll::{Epoll, Interest};
-use crate::os::eventfd::EventFd;
+use crate::os::signal::{self, SignalSet};
 use crate::os::socket::{receive_now, send_now};
 use crate::sync::Monotonic;
 
-/// What epoll says of the own eventfd and the postmaster; smaller numbers are sockets.
-const OWN_LATCH: u64 = MAX_SOCKETS as u64;
-const POSTMASTER: u64 = OWN_LATCH + 1;
+/// What epoll says of the postmaster; smaller numbers are sockets.
+const POSTMASTER: u64 = MAX_SOCKETS as u64;
 
 /// See the module.
-pub(super) struct ByEpoll<'s> {
+pub(super) struct ByEpoll {
     epoll: Epoll,
-    own: &'s EventFd,
+    /// Lets in the signal that says that the latch is set.
+    sleep_mask: SignalSet,
+    thread: u32,
     /// Kept open because it is registered.
     postmaster: Option<OwnedFd>,
     postmaster_dead: bool,
@@ -42,15 +43,16 @@ struct Line {
     ready: Readiness,
 }
 
-impl<'s> ByEpoll<'s> {
-    pub fn new(own: &'s EventFd, postmaster: Option<OwnedFd>) -> io::Result<Self> {
+impl ByEpoll {
+    /// For the calling thread.
+    pub fn new(postmaster: Option<OwnedFd>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        epoll.add(own.as_fd(), OWN_LATCH, Interest::IN)?;
+        let (sleep_mask, thread) = (signal::prepare_wakeable()?, signal::this_thread());
         if let Some(postmaster) = &postmaster {
             epoll.add(postmaster.as_fd(), POSTMASTER, Interest::IN)?;
         }
         let sockets = Vec::new();
-        Ok(Self { epoll, own, postmaster, postmaster_dead: false, sockets, lifeline: None })
+        Ok(Self { epoll, sleep_mask, thread, postmaster, postmaster_dead: false, sockets, lifeline: None })
     }
 
     fn line(&self, socket: usize) -> &Line {
@@ -107,10 +109,8 @@ impl<'s> ByEpoll<'s> {
 
     /// Whether the deadline passed.
     fn wait(&mut self, deadline: Option<Monotonic>) -> io::Result<bool> {
-        let mut is_signalled = false;
-        for event in self.epoll.wait(deadline)? {
+        for event in self.epoll.wait_with(&self.sleep_mask, deadline)? {
             match event.data {
-                OWN_LATCH => is_signalled = true,
                 POSTMASTER => self.postmaster_dead = true,
                 socket => {
                     if let Some(line) = self.sockets[socket as usize].as_mut() {
@@ -119,14 +119,11 @@ impl<'s> ByEpoll<'s> {
                 }
             }
         }
-        if is_signalled {
-            self.own.drain();
-        }
         Ok(deadline.is_some_and(|deadline| Monotonic::now() >= deadline))
     }
 }
 
-impl Method for ByEpoll<'_> {
+impl Method for ByEpoll {
     fn add(&mut self, fd: OwnedFd) -> io::Result<Socket> {
         let place = free_place(&mut self.sockets)?;
         self.sockets[place] = Some(Line {
@@ -196,11 +193,11 @@ impl Method for ByEpoll<'_> {
     }
 
     fn announce(&self, latch: Latch<'_>) -> bool {
-        latch.announce_fd()
+        latch.announce_in_epoll(self.thread)
     }
 
     fn withdraw(&self, latch: Latch<'_>) {
-        latch.withdraw_fd();
+        latch.withdraw_in_epoll();
     }
 
     fn sleep(&mut self, deadline: Option<Monotonic>) -> io::Result<bool> {

@@ -10,12 +10,9 @@ use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Duration;
 
-use shmem_layout::SlotIndex;
-
 use super::*;
 use crate::ipc::Ipc;
 use crate::ipc::hangup::hangup_pipe;
-use crate::ipc::latch::AfterSet;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::PidFd;
 use crate::os::process::Pid;
@@ -33,7 +30,7 @@ fn in_ms(ms: u64) -> Option<Monotonic> {
 fn with_proc(test: impl FnOnce(&Ipc<'_>, &Proc<'_>)) {
     let plan = Plan::new(&Ipc::region_specs(8)).unwrap();
     let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
-    let ipc = Ipc::open(&segment).unwrap().with_latch_fds().unwrap();
+    let ipc = Ipc::open(&segment).unwrap();
     let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
     test(&ipc, &me);
 }
@@ -58,9 +55,7 @@ fn connected<'s>(me: &Proc<'s>, choice: Choice) -> (WaitSet<'s>, Socket, UnixStr
 
 /// Sets the latch of the first slot, as another process does.
 fn set_latch(ipc: &Ipc<'_>) {
-    if Latch::of(&ipc.slots()[0]).set() == AfterSet::WriteEventFd {
-        ipc.latch_fds().unwrap().of(SlotIndex::new(0).unwrap()).signal();
-    }
+    Latch::of(&ipc.slots()[0]).set();
 }
 
 fn counted(ipc: &Ipc<'_>) -> u64 {
@@ -73,16 +68,6 @@ fn choices_say_why() {
     let auto = IoMethod::Auto.choose().unwrap();
     assert_eq!(auto.uses_ring(), probe().is_full());
     assert!(auto.uses_ring() || auto.to_string().starts_with("sync, because io_uring"));
-}
-
-#[test]
-fn epoll_needs_eventfds() {
-    let plan = Plan::new(&Ipc::region_specs(1)).unwrap();
-    let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
-    let ipc = Ipc::open(&segment).unwrap();
-    let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
-    let refused = WaitSet::new(&me, IoMethod::Sync.choose().unwrap(), None);
-    assert!(matches!(refused.err(), Some(NewError::NoLatchFds)));
 }
 
 #[test]

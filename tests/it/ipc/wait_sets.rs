@@ -33,14 +33,10 @@ fn choose(method: IoMethod) -> Result<Choice, Skip> {
     method.choose().map_err(|e| Skip(e.to_string()))
 }
 
-fn world_for(choice: Choice) -> World {
-    if choice.uses_ring() { World::new() } else { World::with_latch_fds() }
-}
-
 /// Sends requests of many lengths and checks the answers, while two others set both sides' latches all the time.
 fn echo(choice: Choice) {
     const ROUNDS: usize = 3_000;
-    let world = world_for(choice);
+    let world = World::new();
     let me = world.join();
     let (here, there) = UnixStream::pair().expect("a socket pair");
     let server = world.fork(|me| serve(me, choice, there.into()));
@@ -150,7 +146,7 @@ fn a_signal_ends_every_kind_of_wait() {
         (EVENT, |_, me| wait_in_a_set(me, IoMethod::Sync)),
     ];
     for (event, wait) in waits {
-        let world = World::with_latch_fds();
+        let world = World::new();
         let worker = world.fork(|me| {
             let map = [(Signal::TERM, Interrupts::TERMINATE)];
             signals::with_handlers(me, &map, || wait(world, me)).expect("handlers");
@@ -166,7 +162,7 @@ fn a_signal_ends_every_kind_of_wait() {
 fn the_postmasters_death_ends_a_wait() -> Result<(), Skip> {
     for method in [IoMethod::Auto, IoMethod::Sync] {
         let choice = choose(method)?;
-        let world = world_for(choice);
+        let world = World::new();
         let postmaster = world.fork(|me| {
             me.latch().wait(me, None, WaitEvent::LATCH).expect("no deadline");
         });

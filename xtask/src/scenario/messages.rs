@@ -49,7 +49,7 @@ pub fn exchange_by_ring(count: u64) -> Result<()> {
 
 /// The server sleeps in epoll.
 pub fn exchange_by_epoll(count: u64) -> Result<()> {
-    exchange(World::with_latch_fds(1)?, IoMethod::Sync, count)
+    exchange(World::new(1)?, IoMethod::Sync, count)
 }
 
 fn exchange(mut world: World, method: IoMethod, count: u64) -> Result<()> {
