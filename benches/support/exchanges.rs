@@ -41,7 +41,9 @@ impl Exchanges {
         let id = world.claim();
         let server = ForkedPeer::spawn(placement, || {
             let me = world.enter(id);
-            let wait_set = WaitSet::new(me, choice, None).expect("making a wait set");
+            let mut wait_set = WaitSet::new(me, choice, None).expect("making a wait set");
+            // At once, not after some exchanges.
+            assert_eq!(wait_set.ring().is_some(), method == IoMethod::IoUring);
             serve(me, wait_set, connection.try_clone().expect("copying a descriptor"));
         });
         Self { _server: server, client }

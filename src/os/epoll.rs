@@ -96,15 +96,7 @@ impl Epoll {
         // SAFETY: see the module; rustix's events and timeouts have the kernel's layout, as it hands them over itself.
         let found = unsafe {
             let (at, count) = (room.as_mut_ptr(), room.len());
-            libc::syscall(
-                libc::SYS_epoll_pwait2,
-                fd,
-                at,
-                count,
-                timeout_ptr,
-                mask.as_ptr(),
-                KERNEL_MASK_SIZE,
-            )
+            libc::syscall(libc::SYS_epoll_pwait2, fd, at, count, timeout_ptr, mask.as_ptr(), KERNEL_MASK_SIZE)
         };
         match usize::try_from(found) {
             // SAFETY: the kernel has filled so many.

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::flights::Flights;
 use super::mailbox::Mailbox;
 use super::ring_io::RingIo;
 use super::types::{Readiness, Socket, SocketSet};
@@ -21,17 +22,18 @@ use crate::sync::Monotonic;
 const POSTMASTER: u64 = MAX_SOCKETS as u64;
 
 /// See the module.
-pub(super) struct ByEpoll {
+pub(super) struct ByEpoll<'s> {
     epoll: Epoll,
     /// Lets in the signal that says that the latch is set.
     sleep_mask: SignalSet,
     thread: u32,
-    /// Kept open because it is registered.
-    postmaster: Option<OwnedFd>,
+    postmaster: Option<BorrowedFd<'s>>,
     postmaster_dead: bool,
     sockets: Vec<Option<Line>>,
     /// A process without a ring has nothing in flight that could outlive it, so this hangs up with it.
     lifeline: Option<Lifeline>,
+    /// Not needed here; a ring will hold it.
+    instance_lock: Option<BorrowedFd<'s>>,
 }
 
 struct Line {
@@ -43,16 +45,39 @@ struct Line {
     ready: Readiness,
 }
 
-impl ByEpoll {
+impl<'s> ByEpoll<'s> {
     /// For the calling thread.
-    pub fn new(postmaster: Option<OwnedFd>) -> io::Result<Self> {
+    pub fn new(postmaster: Option<BorrowedFd<'s>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let (sleep_mask, thread) = (signal::prepare_wakeable()?, signal::this_thread());
-        if let Some(postmaster) = &postmaster {
-            epoll.add(postmaster.as_fd(), POSTMASTER, Interest::IN)?;
+        if let Some(postmaster) = postmaster {
+            epoll.add(postmaster, POSTMASTER, Interest::IN)?;
         }
         let sockets = Vec::new();
-        Ok(Self { epoll, sleep_mask, thread, postmaster, postmaster_dead: false, sockets, lifeline: None })
+        Ok(Self {
+            epoll,
+            sleep_mask,
+            thread,
+            postmaster,
+            postmaster_dead: false,
+            sockets,
+            lifeline: None,
+            instance_lock: None,
+        })
+    }
+
+    /// A ring's wait set that goes on where this one stops, between two waits: sockets keep their places, and what of their
+    /// bytes is unsent or received stays so. If it fails, nothing has happened.
+    pub fn to_ring(&mut self, latch: Latch<'s>) -> io::Result<Flights<'s>> {
+        let mut flights = Flights::new(latch, self.postmaster)?;
+        flights.postmaster_dead = self.postmaster_dead;
+        if let Some(lifeline) = &mut self.lifeline {
+            flights.register(lifeline, self.instance_lock)?;
+            flights.lifeline = self.lifeline.take();
+        }
+        let to_line = |line: Line| super::line::Line::new(line.fd, line.mailbox);
+        flights.sockets = self.sockets.drain(..).map(|line| line.map(to_line)).collect();
+        Ok(flights)
     }
 
     fn line(&self, socket: usize) -> &Line {
@@ -123,7 +148,7 @@ impl ByEpoll {
     }
 }
 
-impl Method for ByEpoll {
+impl<'s> Method<'s> for ByEpoll<'s> {
     fn add(&mut self, fd: OwnedFd) -> io::Result<Socket> {
         let place = free_place(&mut self.sockets)?;
         self.sockets[place] = Some(Line {
@@ -218,7 +243,7 @@ impl Method for ByEpoll {
 
     fn forget_postmaster(&mut self) {
         if let Some(postmaster) = self.postmaster.take() {
-            let _ = self.epoll.remove(postmaster.as_fd());
+            let _ = self.epoll.remove(postmaster);
         }
         self.postmaster_dead = false;
     }
@@ -243,8 +268,9 @@ impl Method for ByEpoll {
         self.line(socket).mailbox.received()
     }
 
-    fn hold(&mut self, lifeline: Lifeline, _instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'s>>) -> io::Result<()> {
         self.lifeline = Some(lifeline);
+        self.instance_lock = instance_lock;
         Ok(())
     }
 
