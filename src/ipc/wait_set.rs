@@ -173,7 +173,7 @@ impl<'s> WaitSet<'s> {
     fn move_to_ring(&mut self) {
         self.moves_after = None;
         let Means::Epoll(epoll) = &mut self.means else { return };
-        match epoll.to_ring(self.latch) {
+        match epoll.move_to_ring(self.latch) {
             // The epoll instance closes, and with it goes all that it watched.
             Ok(flights) => self.means = Means::Ring(Box::new(flights)),
             Err(error) => self.no_ring = Some(error),

@@ -191,7 +191,11 @@ mod tests {
             ..part(0x7f00_0060_0000, 0x7f00_0120_0000, true)
         };
         let relocated = Part { to: 0x7f00_0128_f000, ..part(0x7f00_0120_0000, 0x7f00_0140_0000, false) };
-        assert_eq!(parts(aligned, "/usr/bin/tuskd"), [rodata, code, relocated], "what nobody has is taken too");
+        assert_eq!(
+            parts(aligned, "/usr/bin/tuskd"),
+            [rodata, code, relocated],
+            "what nobody has is taken too"
+        );
         assert_eq!(parts(maps, "/usr/bin/other"), []);
         assert_eq!(parts("nonsense", "/usr/bin/tuskd"), []);
     }

@@ -68,7 +68,7 @@ impl<'s> ByEpoll<'s> {
 
     /// A ring's wait set that goes on where this one stops, between two waits: sockets keep their places, and what of their
     /// bytes is unsent or received stays so. If it fails, nothing has happened.
-    pub fn to_ring(&mut self, latch: Latch<'s>) -> io::Result<Flights<'s>> {
+    pub fn move_to_ring(&mut self, latch: Latch<'s>) -> io::Result<Flights<'s>> {
         let mut flights = Flights::new(latch, self.postmaster)?;
         flights.postmaster_dead = self.postmaster_dead;
         if let Some(lifeline) = &mut self.lifeline {
