@@ -67,6 +67,7 @@ pub struct Engine<'s> {
     /// Checkpoints asked for and done, and the numbers that they keep.
     pub checkpoints: Checkpoints<'s>,
     data_directory: PathBuf,
+    files: Files,
 }
 
 impl<'s> Engine<'s> {
@@ -92,7 +93,7 @@ impl<'s> Engine<'s> {
         let (words, frames) = TransactionWords::open(segment)?;
         let locks = Locks::open(segment)?;
         Ok(Self {
-            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files)?,
+            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files.clone())?,
             pool: BufferPool::open(segment)?,
             words,
             frames,
@@ -101,7 +102,13 @@ impl<'s> Engine<'s> {
             prepared: PreparedTransactions::open(segment, locks)?,
             checkpoints: Checkpoints::open(segment)?,
             data_directory,
+            files,
         })
+    }
+
+    /// The way to files: watched in tests.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The data directory; empty: the working directory.

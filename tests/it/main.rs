@@ -11,6 +11,7 @@ mod power;
 mod seccomp;
 mod server;
 mod storage;
+mod store;
 mod txn;
 mod wal;
 mod world;
@@ -25,6 +26,7 @@ const MODULES: &[&[&[Test]]] = &[
     &ipc::TESTS,
     &wal::TESTS,
     &storage::TESTS,
+    &store::TESTS,
     &[txn::TESTS],
     &server::TESTS,
     &[control::TESTS],
