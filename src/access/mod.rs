@@ -10,6 +10,7 @@ pub mod engine;
 pub mod heap;
 pub mod map_files;
 pub mod redo;
+pub mod relation_files;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;

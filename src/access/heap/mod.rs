@@ -98,6 +98,11 @@ impl Heap {
         store.storage.files().blocks(self.fork(Fork::Main))
     }
 
+    /// Somebody may have cut the heap off: what this session remembers of its blocks does not count any more.
+    pub fn forget_target(&self) {
+        self.target.set(None);
+    }
+
     fn tag(&self, block: BlockNumber) -> BufferTag {
         self.fork(Fork::Main).block(block)
     }
