@@ -26,6 +26,7 @@ pub mod redo;
 pub mod scan;
 mod serial;
 mod space;
+pub mod toast;
 pub mod tuple;
 pub mod update;
 pub mod vacuum;
