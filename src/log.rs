@@ -17,7 +17,7 @@ mod message;
 mod output;
 mod panic;
 mod prefix;
-mod stamp;
+pub mod stamp;
 mod text;
 
 use jiff::Timestamp;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod activity;
+pub mod archiver;
 pub mod autovacuum;
 pub mod background_worker;
 pub mod cancel_keys;
@@ -12,10 +13,10 @@ pub mod logger;
 pub mod server;
 pub mod settings;
 pub mod spare_count;
+pub mod store;
 pub mod title;
 pub mod workers;
 
-mod archiver;
 mod backend;
 mod background_writer;
 mod checkpointer;

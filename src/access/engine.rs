@@ -6,10 +6,12 @@
 
 use std::path::PathBuf;
 
+use super::checkpoints::Checkpoints;
 use super::map_files::MapFiles;
 use super::shared_log::SharedLog;
 use crate::ipc::Proc;
 use crate::os::file::Files;
+use crate::os::uring::Ring;
 use crate::shmem::{RegionSpec, Segment, SegmentError};
 use crate::storage::StorageSession;
 use crate::storage::buffer::BufferPool;
@@ -62,6 +64,8 @@ pub struct Engine<'s> {
     pub serial: SerialTables<'s>,
     /// Prepared transactions.
     pub prepared: PreparedTransactions<'s>,
+    /// Checkpoints asked for and done, and the numbers that they keep.
+    pub checkpoints: Checkpoints<'s>,
     data_directory: PathBuf,
 }
 
@@ -77,6 +81,7 @@ impl<'s> Engine<'s> {
             Locks::region_specs(LockTableSize { processes, prepared, locks_per_transaction }),
             SerialTables::region_specs(owners, size.reads_per_transaction),
             PreparedTransactions::region_specs(prepared),
+            Checkpoints::region_specs(),
         ];
         parts.into_iter().flatten().collect()
     }
@@ -94,6 +99,7 @@ impl<'s> Engine<'s> {
             locks,
             serial: SerialTables::open(segment)?,
             prepared: PreparedTransactions::open(segment, locks)?,
+            checkpoints: Checkpoints::open(segment)?,
             data_directory,
         })
     }
@@ -139,7 +145,17 @@ pub struct Store<'s> {
 impl<'s> Store<'s> {
     /// The way of the process `me`.
     pub fn new(engine: &'s Engine<'s>, me: &'s Proc<'s>, settings: &StoreSettings) -> Self {
-        let sink = Box::new(FileSink::new(settings.sync_method, None));
+        Self::with_ring(engine, me, settings, None)
+    }
+
+    /// The same; the log is flushed by a ring that has the process's lifeline among its fixed files.
+    pub fn with_ring(
+        engine: &'s Engine<'s>,
+        me: &'s Proc<'s>,
+        settings: &StoreSettings,
+        ring: Option<Ring>,
+    ) -> Self {
+        let sink = Box::new(FileSink::new(settings.sync_method, ring));
         let log = SharedLog::new(me, WalSession::new(&engine.wal, me, sink, settings.flush));
         let file_settings = FileSettings {
             data_directory: engine.data_directory.clone(),

@@ -127,9 +127,17 @@ impl MapStore for MapFiles<'_> {
         Ok(())
     }
 
-    fn drop_wide_below(&self, xid: Xid) -> Result<()> {
-        self.sync_all()?;
-        let first = xid.number() / WIDE_IDS / PAGES_PER_FILE;
+    /// The pages go when a checkpoint says so that knows of the narrow ones ([`MapFiles::remove_wide_below`]): a start that
+    /// does not would look for them.
+    fn drop_wide_below(&self, _: Xid) -> Result<()> {
+        self.sync_all()
+    }
+}
+
+impl MapFiles<'_> {
+    /// Removes the files of wide pages of ids below, which the last checkpoint knew to be narrow.
+    pub fn remove_wide_below(&self, xid: u64) -> Result<()> {
+        let first = xid / WIDE_IDS / PAGES_PER_FILE;
         for name in self.names()? {
             let Some(number) = name.strip_prefix('w') else { continue };
             if u64::from_str_radix(number, 16).is_ok_and(|number| number < first) {

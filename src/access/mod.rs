@@ -4,16 +4,30 @@
 //! ([`change`]), who makes the same change again after a crash ([`redo`]), and what a process needs for both ([`Store`]).
 //! The access methods stand on these; SQL is nowhere in sight.
 
+pub mod bootstrap;
+pub mod btree;
 pub mod change;
+pub mod checkpoint;
+pub mod checkpoint_record;
+pub mod checkpoints;
+pub mod control_file;
 pub mod ctid;
+pub mod data_sync;
+pub mod describe;
 pub mod engine;
+mod fields;
 pub mod heap;
+pub mod managers;
 pub mod map_files;
+pub mod message;
+pub mod recovery;
 pub mod redo;
 pub mod relation_files;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;
+pub mod table;
+pub mod twophase;
 pub mod visibility;
 
 #[cfg(test)]

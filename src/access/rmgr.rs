@@ -35,6 +35,16 @@ pub trait ResourceManager: Sync {
     /// # Errors
     /// XX001 for a record that makes no sense; whatever reading and writing pages may end with.
     fn redo(&self, redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()>;
+
+    /// A transaction ended whose record asks for something: does the manager's part of it again. What is in `actions` is
+    /// theirs who wrote it (`CommitOptions::actions`).
+    ///
+    /// # Errors
+    /// The same.
+    fn transaction_ended(&self, redo: &Redo<'_, '_>, actions: &[u8], is_commit: bool) -> Result<()> {
+        let _ = (redo, actions, is_commit);
+        Ok(())
+    }
 }
 
 /// The managers that a server has.
@@ -52,6 +62,22 @@ impl<'m> ResourceManagers<'m> {
             assert!(!is_twice, "two resource managers have the number {}", manager.id().0);
         }
         Self(managers)
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'m dyn ResourceManager> {
+        self.0.iter().copied()
+    }
+
+    /// Tells all of them that a transaction ended.
+    ///
+    /// # Errors
+    /// As [`ResourceManager::transaction_ended`].
+    pub fn transaction_ended(self, redo: &Redo<'_, '_>, actions: &[u8], is_commit: bool) -> Result<()> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        self.0.iter().try_for_each(|manager| manager.transaction_ended(redo, actions, is_commit))
     }
 
     /// The one whose record it is.

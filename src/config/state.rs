@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::definition::{Definition, Flags, Key, Typed};
 use super::stack::Saved;
-use super::table::{self, COUNT, CUSTOM, DEFINITIONS};
+use super::table::{self, COUNT, CUSTOM, DEFINITIONS, REPORTED};
 use super::units::Unit;
 use super::value::Value;
 
@@ -144,6 +144,11 @@ impl Settings {
         T::of(&self.slots[key.index()].now.value).expect("a key has the type of its definition")
     }
 
+    /// Whether nobody chose its value.
+    pub fn is_default<T: Typed + ?Sized>(&self, key: Key<T>) -> bool {
+        self.slots[key.index()].now.source == Source::Default
+    }
+
     /// A time in milliseconds. Negative values, which settings use for "off", stay as they are.
     pub fn millis(&self, key: Key<i64>) -> i64 {
         self.in_unit(key, Unit::Milliseconds)
@@ -228,10 +233,8 @@ impl Settings {
             return Vec::new();
         }
         let mut changes = Vec::new();
-        for (at, definition) in DEFINITIONS.iter().enumerate() {
-            if !definition.flags.has(Flags::REPORT) {
-                continue;
-            }
+        for at in REPORTED {
+            let definition = &DEFINITIONS[at];
             let value = self.shown(at);
             if self.reported.get(&at) != Some(&value) {
                 changes.push((definition.name, value.clone()));

@@ -76,6 +76,10 @@ wait_events! {
     52 CHECKPOINT_WRITE_DELAY "Timeout" "CheckpointWriteDelay" "Between the writes of a checkpoint that is spread.";
     53 SERIALIZABLE "LWLock" "SerializableXactHash" "The tables of serializable transactions.";
     54 TWO_PHASE_STATE "LWLock" "TwoPhaseState" "The places of prepared transactions.";
+    55 CHECKPOINT_START "IPC" "CheckpointStart" "A checkpoint to start.";
+    56 CHECKPOINT_DONE "IPC" "CheckpointDone" "A checkpoint to complete.";
+    57 BGWRITER_HIBERNATE "Activity" "BgwriterHibernate" "Something to do for the background writer.";
+    58 ARCHIVE_COMMAND "IPC" "ArchiveCommand" "archive_command to complete.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

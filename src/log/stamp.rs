@@ -13,9 +13,26 @@ pub(super) fn with_millis(time: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// `2017-02-11 12:25:15 JST`.
-pub(super) fn with_seconds(time: Timestamp, zone: &TimeZone) -> String {
+pub fn with_seconds(time: Timestamp, zone: &TimeZone) -> String {
     let (local, abbreviation) = local(time, zone);
     format!("{} {abbreviation}", date_and_time(local))
+}
+
+/// `2017-02-11 12:25:15.443492+09`, as PostgreSQL prints a `timestamptz`.
+pub fn with_offset(time: Timestamp, zone: &TimeZone) -> String {
+    let offset = zone.to_offset_info(time).offset();
+    let (local, seconds) = (offset.to_datetime(time), offset.seconds());
+    let mut text = date_and_time(local);
+    let micros = local.subsec_nanosecond() / 1000;
+    if micros > 0 {
+        let _ = write!(text, ".{}", format!("{micros:06}").trim_end_matches('0'));
+    }
+    let (sign, seconds) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+    let _ = write!(text, "{sign}{:02}", seconds / 3600);
+    if seconds % 3600 != 0 {
+        let _ = write!(text, ":{:02}", seconds / 60 % 60);
+    }
+    text
 }
 
 fn local(time: Timestamp, zone: &TimeZone) -> (DateTime, String) {

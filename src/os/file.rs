@@ -225,6 +225,15 @@ impl Files {
         })
     }
 
+    /// Makes a file `length` bytes long with space for all of them, which reads as zeroes. Space that was never written to
+    /// costs its first sync more than zeroes that were.
+    pub fn allocate(&self, file: &DataFile, length: u64) -> io::Result<()> {
+        self.tell(Operation::SetLength { path: &file.path, length }, || {
+            let flags = rustix::fs::FallocateFlags::empty();
+            Ok(rustix::io::retry_on_intr(|| rustix::fs::fallocate(&file.fd, flags, 0, length))?)
+        })
+    }
+
     /// Writes `len` bytes of memory that other processes may be changing, or the first of them: how many. Not for files
     /// that are watched.
     ///
@@ -295,6 +304,11 @@ impl Files {
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         self.tell(Operation::Remove(path), || fs::remove_file(path))
     }
+}
+
+/// Brings everything to disk in the file system that has this file.
+pub fn sync_file_system(file: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use rustix::fs::stat;
 use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use rustix::thread::CpuSet;
 
+use super::eventfd::EventFd;
 use super::pidfd::PidFd;
 
 /// A process id, never 0.
@@ -62,7 +63,7 @@ pub enum ForkError {
 pub fn fork() -> Result<Fork, ForkError> {
     check_single_threaded()?;
     // Holding a descriptor until after the fork makes EMFILE an error now, when there is no child yet.
-    let reserved = PidFd::open(pid())?;
+    let reserved = EventFd::new()?;
     // SAFETY: this is the only thread, so no lock is held by a thread that the child lacks.
     let raw = unsafe { libc::fork() };
     if raw < 0 {
@@ -135,18 +136,34 @@ pub fn raise_descriptor_limit() {
 
 /// The most memory that the process ever had, in kB.
 pub fn peak_memory_kb() -> u64 {
+    usage().ru_maxrss as u64
+}
+
+fn usage() -> libc::rusage {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the kernel writes a `rusage` there, and zeroes are one too.
-    let usage = unsafe {
+    unsafe {
         libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
         usage.assume_init()
-    };
-    usage.ru_maxrss as u64
+    }
 }
 
 /// The caller's pid. A system call each time, so that it is right after a fork too.
 pub fn pid() -> Pid {
     rustix::process::getpid()
+}
+
+/// Whether there is a process of this id, be it one that has ended and is not reaped yet.
+pub fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// Time that this process has used: in user mode, and in the kernel for it.
+pub fn cpu_times() -> (std::time::Duration, std::time::Duration) {
+    let usage = usage();
+    let time = |time: libc::timeval| std::time::Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    (time(usage.ru_utime), time(usage.ru_stime))
 }
 
 /// The parent's pid; `None` if the parent is in another pid namespace. Becomes that of a reaper when the

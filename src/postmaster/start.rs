@@ -16,6 +16,8 @@ use super::log_pipe::{LogPipe, RunningLogger};
 use super::options_file;
 use super::server_loop::{End, Incarnation};
 use super::state::State;
+use crate::access::Engine;
+use crate::access::control_file::ControlFile;
 use crate::config::{self, Reader, Settings, Start};
 use crate::ipc::Ipc;
 use crate::ipc::wait_set::{Choice, IoMethod};
@@ -23,6 +25,7 @@ use crate::log::{LineNumbers, Log, LogContext, Output};
 use crate::os::code;
 use crate::os::epoll::{Epoll, Interest};
 use crate::os::eventfd::EventFd;
+use crate::os::file::Files;
 use crate::os::pidfd::PidFd;
 use crate::os::process;
 use crate::os::proctitle::ProcessTitle;
@@ -30,6 +33,7 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::archiver::{ArchiverRecord, ArchiverStatistics};
 use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
@@ -38,11 +42,13 @@ use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::spare_count::SpareCount;
+use crate::process::store::engine_size;
 use crate::process::title::{CAPACITY, Title};
 use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, ReportExt, Severity, SqlState};
 use crate::shmem::{HugePages, Plan, RegionSpec, Segment};
 use crate::sync::{Monotonic, Ordering};
+use crate::wal::SyncMethod;
 
 /// Slots beside those of sessions: auxiliary processes, spares, dead ends, those whose I/O is not over yet.
 const SLOTS_BESIDE_SESSIONS: usize = 64;
@@ -87,6 +93,7 @@ pub struct Postmaster {
     pub(super) log_pipe: Option<LogPipe>,
     pub(super) workers: WorkerList,
     worker_functions: Vec<WorkerFunction>,
+    fastest_sync: SyncMethod,
 }
 
 /// What a child has of the postmaster's own memory.
@@ -134,7 +141,7 @@ fn start(options: Options, title: ProcessTitle) -> Result<ExitCode, Vec<Report>>
 
 fn start_with(
     options: &Options,
-    settings: Settings,
+    mut settings: Settings,
     notes: &[Report],
     title: ProcessTitle,
 ) -> report::Result<ExitCode> {
@@ -142,6 +149,11 @@ fn start_with(
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
     check_data_dir(&data_dir)?;
     let lock = lock_instance(&data_dir)?;
+    // Before anything is changed.
+    let fastest_sync = ControlFile::read(Path::new(""), &Files::new())?.sync_method;
+    let is_chosen = !settings.is_default(config::WAL_SYNC_METHOD);
+    settings.set_computed(config::WAL_SYNC_METHOD, fastest_sync.name())?;
+    settings.set_computed(config::DATA_CHECKSUMS, "on")?;
     // The postmaster has two for each child.
     process::raise_descriptor_limit();
     let started = Timestamp::now();
@@ -152,7 +164,7 @@ fn start_with(
         PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
     write_options(options, &data_dir)?;
     let postmaster_signals =
-        SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
+        SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1]);
     signal::block(&postmaster_signals);
     let signalfd = signal::signalfd(&postmaster_signals).map_err(|e| fatal_io("signalfd", &e))?;
     let epoll = Epoll::new().map_err(|e| fatal_io("epoll", &e))?;
@@ -162,6 +174,9 @@ fn start_with(
     for ignored in [Signal::PIPE, Signal::ALARM, Signal::TTIN, Signal::TTOU, Signal::XFSZ, Signal::USR2] {
         let _ = signal::ignore(ignored);
     }
+    // A child's end is told by its pidfd; a signal for it too would wake the postmaster twice. Ignored explicitly, as it may
+    // have been by who started this program, it would leave no exit status.
+    let _ = signal::default(Signal::CHILD);
     let log = Log::new(log_config(&settings), Output::Stderr);
     let mut postmaster = Postmaster {
         settings,
@@ -181,6 +196,7 @@ fn start_with(
         log_pipe: None,
         workers: WorkerList::default(),
         worker_functions: options.worker_functions.clone(),
+        fastest_sync,
     };
     // Before the first fork, so that every child has it.
     if postmaster.settings.get(config::HUGE_PAGES) != "off" {
@@ -203,6 +219,9 @@ fn start_with(
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
+    let method = postmaster.settings.get(config::WAL_SYNC_METHOD);
+    let why = if is_chosen { "as configured" } else { "the fastest when this data directory was made" };
+    postmaster.log(&Report::log(format!("WAL sync method: {method}, {why}")));
     let listeners = RefCell::new(listening.listeners);
     let code = postmaster.run(&data_dir, lock, &listeners, io_method)?;
     postmaster.log(&Report::log("database system is shut down"));
@@ -380,14 +399,17 @@ impl Postmaster {
                 Report::fatal(SqlState::INTERNAL_ERROR, format!("could not set up shared memory: {e}"))
             };
             let ipc = Ipc::open(&segment).map_err(|e| failed(&e))?;
-            let ipc =
-                if io_method.uses_ring() { ipc } else { ipc.with_latch_fds().map_err(|e| failed(&e))? };
             let eventfd = EventFd::new().map_err(|e| failed(&e))?;
             let _ = self.epoll.add(eventfd.as_fd(), Source::Eventfd.to_word(), Interest::IN);
             let own_pid = process::pid();
             ipc.control().postmaster_pid.store(own_pid.as_raw_nonzero().get() as u32, Ordering::Relaxed);
+            // Paths from the working directory, which is the data directory.
+            let engine = Engine::open(&segment, PathBuf::new(), Files::new()).map_err(|e| failed(&e))?;
+            engine.wal.set_archiving(self.archives());
             let server = Server {
                 ipc: &ipc,
+                engine,
+                fastest_sync: self.fastest_sync,
                 activities: Activities::new(segment.region("activities", 1).map_err(|e| failed(&e))?),
                 cancel_keys: CancelKeys::new(segment.region("cancel keys", 1).map_err(|e| failed(&e))?),
                 spares: &segment.region::<SpareCount>("spares", 1).map_err(|e| failed(&e))?[0],
@@ -397,6 +419,9 @@ impl Postmaster {
                 autovacuum: Board::new(
                     &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
                     segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
+                ),
+                archiver: ArchiverStatistics::new(
+                    &segment.region::<ArchiverRecord>("archiver", 1).map_err(|e| failed(&e))?[0],
                 ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
@@ -424,6 +449,7 @@ impl Postmaster {
             return Err(too_many_processes(sessions, autovacuum_workers, workers));
         }
         let mut specs = Ipc::region_specs(slots);
+        specs.extend(Engine::region_specs(engine_size(&self.settings, slots)));
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));
@@ -431,6 +457,7 @@ impl Postmaster {
         specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
         specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
         specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
+        specs.push(RegionSpec::of::<ArchiverRecord>("archiver", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

@@ -5,16 +5,19 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::activity::Activities;
+use super::archiver::ArchiverStatistics;
 use super::autovacuum::board::Board;
 use super::cancel_keys::CancelKeys;
 use super::connections::Connections;
 use super::spare_count::SpareCount;
 use super::workers::{WorkerFunction, Workers};
+use crate::access::Engine;
 use crate::ipc::wait_set::Choice;
 use crate::ipc::{Ipc, pmsignal::PmSignal};
 use crate::os::eventfd::EventFd;
 use crate::os::pidfd::PidFd;
 use crate::sync::Ordering;
+use crate::wal::SyncMethod;
 
 /// Flags by which children ask the postmaster for something.
 pub mod signals {
@@ -54,6 +57,10 @@ pub struct Listener {
 pub struct Server<'s> {
     /// The runtime's part of shared memory.
     pub ipc: &'s Ipc<'s>,
+    /// Log, pages and transactions.
+    pub engine: Engine<'s>,
+    /// `wal_sync_method` where nobody chose one.
+    pub fastest_sync: SyncMethod,
     /// Who does what.
     pub activities: Activities<'s>,
     /// Who has which connection slot.
@@ -68,6 +75,8 @@ pub struct Server<'s> {
     pub worker_functions: &'s [WorkerFunction],
     /// The autovacuum launcher and its workers.
     pub autovacuum: Board<'s>,
+    /// What the archiver has done.
+    pub archiver: ArchiverStatistics<'s>,
     /// How processes wait.
     pub io_method: Choice,
     /// The data directory, absolute; also the working directory.

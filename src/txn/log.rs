@@ -35,3 +35,18 @@ pub enum RecordKind {
     /// A multi-locker id and its members.
     Lockers = 0x50,
 }
+
+impl RecordKind {
+    /// The kind of an info byte.
+    pub fn from_number(info: u8) -> Option<Self> {
+        let all = [
+            Self::Commit,
+            Self::Abort,
+            Self::Prepare,
+            Self::CommitPrepared,
+            Self::AbortPrepared,
+            Self::Lockers,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == info)
+    }
+}

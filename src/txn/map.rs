@@ -198,27 +198,35 @@ impl<'a, 's, S: MapStore> PagedMap<'a, 's, S> {
     }
 
     /// Writes a changed page to the store. With the set's lock held.
-    fn write_back(&self, frame: &MapFrame) -> Result<()> {
-        let Some(page) = MapPage::from_key(frame.page.load(Relaxed)) else { return Ok(()) };
+    fn write_back(&self, frame: &MapFrame) -> Result<bool> {
+        let Some(page) = MapPage::from_key(frame.page.load(Relaxed)) else { return Ok(false) };
         // A change behind this makes it dirty again.
         if frame.dirty.swap(0, AcqRel) == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let words: Words = std::array::from_fn(|i| frame.words[i].load(Acquire));
         let written = self.store.write(page, &words, Lsn::new(frame.lsn.load(Acquire)));
         if written.is_err() {
             frame.dirty.store(1, Release);
         }
-        written
+        written.map(|()| true)
     }
 
-    /// Writes all changed pages to the store: a checkpoint's part.
-    pub fn write_all(&self) -> Result<()> {
+    /// Writes all changed pages to the store: a checkpoint's part. How many.
+    pub fn write_all(&self) -> Result<u64> {
+        let mut written = 0;
         for set in 0..self.frames.sets.len() {
             let _guard = self.lock(set, Mode::Shared);
-            self.frames_of(set).try_for_each(|(_, frame)| self.write_back(frame))?;
+            for (_, frame) in self.frames_of(set) {
+                written += u64::from(self.write_back(frame)?);
+            }
         }
-        Ok(())
+        Ok(written)
+    }
+
+    /// The pages behind the map.
+    pub fn pages(&self) -> &S {
+        &self.store
     }
 
     /// Turns wide pages into parts of narrow ones, as far as every id of them has ended below the horizon. Returns the

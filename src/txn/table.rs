@@ -96,6 +96,18 @@ impl<'s> TransactionWords<'s> {
         self.shared.first_xid.store(next.number(), SeqCst);
     }
 
+    /// Sets what a checkpoint knew of the map: ids below the first have two bits in it, ids below the second none. Before
+    /// anybody looks at it.
+    pub fn set_map_bounds(&self, narrow_below: u64, cut_below: u64) {
+        self.shared.narrow_below.store(narrow_below, SeqCst);
+        self.shared.cut_below.store(cut_below, SeqCst);
+    }
+
+    /// Ids below the first have two bits in the map, ids below the second none.
+    pub fn map_bounds(&self) -> (u64, u64) {
+        (self.shared.narrow_below.load(SeqCst), self.shared.cut_below.load(SeqCst))
+    }
+
     /// All ids below this have ended.
     pub fn oldest_running(&self) -> Xid {
         // In this order: an id that is given out behind this load is not below it.

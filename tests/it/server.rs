@@ -1,6 +1,7 @@
 //! The real server as a child: started in a directory of its own, watched through its log, `ps` and `/proc`, and ended
 //! with the test.
 
+mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
@@ -17,8 +18,9 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 13] = [
+pub const TESTS: [&[Test]; 14] = [
     lifecycle::TESTS,
+    archiving::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -47,8 +49,9 @@ impl TestServer {
         let name = format!("server-{}", std::process::id());
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
-        let port = 20_000 + (std::process::id() % 40_000) as u16;
-        let output = tuskd().args(["init", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
+        let port = own_port();
+        let output =
+            tuskd().args(["init", "--no-sync", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let conf = dir.join("postgresql.conf");
         let text = fs::read_to_string(&conf).expect("init wrote it");
@@ -163,7 +166,20 @@ impl Drop for TestServer {
         }
         let _ = fs::remove_dir_all(&self.dir);
         let _ = fs::remove_file(self.log_path());
+        forget_socket(self.port);
     }
+}
+
+/// A port of this process's tests. A killed server's socket and lock file may lie there, and be another user's.
+pub fn own_port() -> u16 {
+    let port = 20_000 + (std::process::id() % 40_000) as u16;
+    forget_socket(port);
+    port
+}
+
+fn forget_socket(port: u16) {
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}"));
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}.lock"));
 }
 
 /// The server's program.

@@ -4,12 +4,18 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{InitOptions, config_file_text, texts, write_file, write_roles};
+use crate::access::bootstrap::{Bootstrap, bootstrap};
+use crate::access::control_file;
+use crate::access::engine::LOG_FOLDER;
 use crate::control::data_directory::reason;
 use crate::control::help;
 use crate::control::program::{Failure, Program, complain, say};
 use crate::os::signal::{self, Signal, SignalSet};
+use crate::os::uring::{self, Ring};
+use crate::wal::{Lsn, SyncMethod, Timeline, probe};
 
 /// What lies in a data directory, by PostgreSQL's names where the meaning is PostgreSQL's.
 const DIRECTORIES: [&str; 11] = [
@@ -75,13 +81,15 @@ pub fn make(options: &InitOptions, is_absent: bool, interruption: &Interruption)
         step(&format!("creating directory {}", data_dir.display()), || create_directory(data_dir, dir_mode))?;
     } else {
         let what = format!("fixing permissions on existing directory {}", data_dir.display());
-        step(&what, || set_mode(data_dir, dir_mode))?;
+        step(&what, || set_mode(data_dir, "directory ", dir_mode))?;
     }
     step("creating subdirectories", || {
         DIRECTORIES.iter().try_for_each(|name| create_directory(&data_dir.join(name), dir_mode))
     })?;
     interruption.check()?;
     step("creating configuration files", || create_configuration(options, file_mode))?;
+    create_log(options, file_mode)?;
+    interruption.check()?;
     step("creating roles", || write_roles(data_dir, &options.owner, options.password.as_deref(), file_mode))?;
     interruption.check()?;
     // The version file makes it a data directory; everything else must be there, and on disk, before.
@@ -110,13 +118,13 @@ fn create_directory(path: &Path, mode: u32) -> Result<(), Failure> {
     builder.mode(mode).recursive(true).create(path).map_err(|error| {
         Failure::new(format!("could not create directory \"{}\": {}", path.display(), reason(&error)))
     })?;
-    set_mode(path, mode)
+    set_mode(path, "directory ", mode)
 }
 
-fn set_mode(path: &Path, mode: u32) -> Result<(), Failure> {
+fn set_mode(path: &Path, kind: &str, mode: u32) -> Result<(), Failure> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| {
         let path = path.display();
-        Failure::new(format!("could not change permissions of directory \"{path}\": {}", reason(&error)))
+        Failure::new(format!("could not change permissions of {kind}\"{path}\": {}", reason(&error)))
     })
 }
 
@@ -130,6 +138,29 @@ fn create_configuration(options: &InitOptions, mode: u32) -> Result<(), Failure>
         write_file(&options.data_dir.join(name), &text, mode)?;
     }
     Ok(())
+}
+
+/// The write-ahead log's first segment and the control file, with the sync method that is fastest here.
+fn create_log(options: &InitOptions, mode: u32) -> Result<(), Failure> {
+    let data_dir = &options.data_dir;
+    say("selecting default \"wal_sync_method\" ... ");
+    let sync_method = if options.sync { fastest_sync_method(data_dir)? } else { SyncMethod::Fdatasync };
+    say(&format!("{}\n", sync_method.name()));
+    step("creating write-ahead log and control file", || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let how = Bootstrap { sync_method, sync: options.sync, now };
+        bootstrap(data_dir, &how).map_err(|report| Failure::new(report.message))?;
+        let segment = Lsn::FIRST.segment().file_name(Timeline(1));
+        let made = [data_dir.join(LOG_FOLDER).join(segment), data_dir.join(control_file::PATH)];
+        made.iter().try_for_each(|path| set_mode(path, "", mode))
+    })
+}
+
+fn fastest_sync_method(data_dir: &Path) -> Result<SyncMethod, Failure> {
+    let make_ring = || uring::probe().is_full().then(|| Ring::new(8).ok()).flatten();
+    let trials = probe::try_all(&data_dir.join(LOG_FOLDER), make_ring)
+        .map_err(|error| Failure::new(format!("could not try sync methods: {}", reason(&error))))?;
+    Ok(probe::choose(&trials))
 }
 
 fn create_version_files(data_dir: &Path, mode: u32) -> Result<(), Failure> {

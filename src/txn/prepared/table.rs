@@ -6,7 +6,7 @@ use super::{Finisher, no_such};
 use crate::ipc::{LwLock, LwLockGuard, Mode, Proc, WaitEvent};
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::shmem::{RegionSpec, Segment, SegmentError};
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::txn::locks::{Locks, OwnerIndex};
 use crate::txn::xid::Xid;
 
@@ -53,6 +53,11 @@ impl<'s> PreparedTransactions<'s> {
             return Err(SegmentError::Region { name: "prepared".into(), problem: "has a wrong size".into() });
         };
         Ok(Self { shared, places: segment.region("prepared places", VERSION)?, locks })
+    }
+
+    /// Whether there is no transaction that is prepared or about to be.
+    pub fn is_unused(&self) -> bool {
+        self.places.iter().all(|place| place.state.load(Acquire) == PreparedTransaction::FREE)
     }
 
     /// The lock table.
