@@ -8,8 +8,8 @@
 //! What a commit record asks for ([`CommitOptions::actions`](crate::txn::session::CommitOptions)) is a row of *sections*, each
 //! with a tag and a length, so that several layers can have theirs.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use super::change::{BlockUse, Change};
 use super::engine::{Store, StoreSession};
@@ -19,6 +19,7 @@ use super::redo::{Redo, RedoPage};
 use super::rmgr::{ResourceManager, STORAGE};
 use crate::report::{Report, Result, SqlState};
 use crate::storage::ids::{BlockNumber, Fork, RelFile, RelFork};
+use crate::txn::Xid;
 use crate::wal::{Record, RmgrId};
 
 /// Tag of the section that lists dropped files.
@@ -229,42 +230,42 @@ fn cut(store: &Store<'_>, heap: &Heap, blocks: u32) -> Result<()> {
     Ok(())
 }
 
-/// Redo of files, and who made which: what belongs to transactions that never ended is to be removed behind it.
+/// Files that redo made again, by who made them first: what belongs to transactions that never ended is removed at its end.
 #[derive(Debug, Default)]
-pub struct StorageRedo {
-    made: Mutex<BTreeMap<u64, Vec<RelFile>>>,
-}
+pub struct MadeFiles(RefCell<BTreeMap<u64, Vec<RelFile>>>);
 
-impl StorageRedo {
-    /// A transaction, or the part of one, ended or was prepared: its files are not left over.
-    pub fn ended(&self, xid: u64) {
-        self.files().remove(&xid);
+impl MadeFiles {
+    fn add(&self, xid: u64, file: RelFile) {
+        self.0.borrow_mut().entry(xid).or_default().push(file);
     }
 
-    /// Does what a commit record asks for about files.
+    /// Transactions, or parts of one, ended: if they were rolled back, their files go, which the record does not list.
     ///
     /// # Errors
-    /// XX001 if it makes no sense.
-    pub fn committed(&self, redo: &Redo<'_, '_>, actions: &[u8]) -> Result<()> {
-        for file in dropped_files(actions)? {
-            remove_in_redo(redo, file)?;
+    /// As taking pages out of the pool.
+    pub fn ended(&self, redo: &Redo<'_, '_>, xids: impl Iterator<Item = Xid>, is_commit: bool) -> Result<()> {
+        for xid in xids {
+            let files = self.0.borrow_mut().remove(&xid.number());
+            if !is_commit {
+                files.into_iter().flatten().try_for_each(|file| remove_in_redo(redo, file))?;
+            }
         }
         Ok(())
     }
 
-    /// Recovery is done: removes files of transactions that were running at the crash.
+    /// Recovery is done: removes the files of transactions that were running at the crash, and not prepared.
     ///
     /// # Errors
     /// As taking pages out of the pool.
-    pub fn remove_leftovers(&self, redo: &Redo<'_, '_>) -> Result<()> {
-        let left = std::mem::take(&mut *self.files());
-        left.into_values().flatten().try_for_each(|file| remove_in_redo(redo, file))
-    }
-
-    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Vec<RelFile>>> {
-        self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn remove_leftovers(&self, redo: &Redo<'_, '_>, is_prepared: impl Fn(Xid) -> bool) -> Result<()> {
+        let left = std::mem::take(&mut *self.0.borrow_mut());
+        let left = left.into_iter().filter(|(xid, _)| !Xid::new(*xid).is_some_and(&is_prepared));
+        left.flat_map(|(_, files)| files).try_for_each(|file| remove_in_redo(redo, file))
     }
 }
+
+/// Redo of files.
+pub struct StorageRedo;
 
 fn remove_in_redo(redo: &Redo<'_, '_>, file: RelFile) -> Result<()> {
     redo.storage().discard_relation(file)?;
@@ -291,6 +292,11 @@ impl ResourceManager for StorageRedo {
         }
     }
 
+    fn transaction_ended(&self, redo: &Redo<'_, '_>, actions: &[u8], is_commit: bool) -> Result<()> {
+        let dropped = if is_commit { dropped_files(actions)? } else { Vec::new() };
+        dropped.into_iter().try_for_each(|file| remove_in_redo(redo, file))
+    }
+
     fn redo(&self, redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()> {
         let malformed = || redo.malformed(record);
         let file = read_file(record.main()).ok_or_else(malformed)?;
@@ -298,7 +304,7 @@ impl ResourceManager for StorageRedo {
             CREATE => {
                 redo.storage().files().create_folder(file)?;
                 redo.storage().files().create(RelFork { file, fork: Fork::Main }, true)?;
-                self.files().entry(record.xid()).or_default().push(file);
+                redo.made().add(record.xid(), file);
                 Ok(())
             }
             TRUNCATE => {

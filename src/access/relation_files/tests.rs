@@ -54,22 +54,19 @@ fn replay(world: &World) -> World {
     store.log.make_durable(store.engine.wal.inserted()).expect("flush");
     let again = World::new(128);
     let target = again.store(0);
-    let storage = StorageRedo::default();
-    let managers: [&dyn ResourceManager; 3] = [&HeapRedo, &CleanupRedo, &storage];
+    let managers: [&dyn ResourceManager; 3] = [&HeapRedo, &CleanupRedo, &StorageRedo];
     let redo = Redo::new(&target.storage, ResourceManagers::new(&managers));
     for_each_record(&world.folder, |record| {
         if record.rmgr() != TRANSACTION {
             return redo.replay(record);
         }
         let end = EndRecord::decode(record.main())?;
-        if record.info() == RecordKind::Commit as u8 {
-            storage.committed(&redo, &end.actions)?;
-            end.children.iter().chain([&end.xid]).for_each(|xid| storage.ended(xid.number()));
-        }
-        Ok(())
+        let is_commit = record.info() == RecordKind::Commit as u8;
+        redo.made().ended(&redo, end.children.into_iter().chain([end.xid]), is_commit)?;
+        StorageRedo.transaction_ended(&redo, &end.actions, is_commit)
     })
     .expect("redo");
-    storage.remove_leftovers(&redo).expect("redo");
+    redo.made().remove_leftovers(&redo, |_| false).expect("redo");
     redo.missing().check().expect("nothing is missing");
     again
 }
