@@ -138,6 +138,7 @@ impl<'t, 's> Recovery<'t, 's> {
         let transactions = &self.store.transactions;
         transactions.stamp_children(&children, state, lsn)?;
         transactions.map().store(xid, state, lsn)?;
+        self.redo.made().ended(&self.redo, children.into_iter().chain([xid]), is_commit)?;
         self.managers.transaction_ended(&self.redo, &actions, is_commit)
     }
 
@@ -161,6 +162,9 @@ impl<'t, 's> Recovery<'t, 's> {
     /// # Errors
     /// XX001 if pages were missing that nothing explains; what prepared transactions may not have room for.
     pub fn finish(self) -> Result<()> {
+        let is_prepared =
+            |xid| self.prepared.values().any(|state| state.xid == xid || state.children.contains(&xid));
+        self.redo.made().remove_leftovers(&self.redo, is_prepared)?;
         self.redo.missing().check()?;
         let engine = self.store.engine;
         engine.words.start_at(Xid::new(self.next_xid).unwrap_or(Xid::MAX));
