@@ -10,6 +10,7 @@
 //! | [`DELETE`] | 0 leaf | lines |
 //! | [`UNLINK`] | 0 page, 1 left, 2 right sibling, 3 parent, 4 first block, 5 last free page | -; new link; new link; line; what it says; new link |
 //! | [`PAGE`] | 0 any page | its image |
+//! | [`META`] | 0 first block | what it says |
 //!
 //! Pages that are made anew (right halves, roots, the first block) are told of completely, so that redo needs no older one.
 
@@ -23,6 +24,7 @@ pub(super) const NEW_ROOT: u8 = 0x40;
 pub(super) const DELETE: u8 = 0x50;
 pub(super) const UNLINK: u8 = 0x60;
 pub(super) const PAGE: u8 = 0x70;
+pub(super) const META: u8 = 0x80;
 
 /// Puts an entry in at a line. `false` if it does not fit.
 pub(super) fn insert(page: &mut PageMut<'_>, line: u16, item: &[u8]) -> bool {

@@ -46,9 +46,10 @@ fn what_is_dead_goes_and_empty_pages_are_used_again() {
     for n in 5400..15_000 {
         tree.insert(&[Datum::Int64(n.into())], ctid(n)).expect("room");
     }
-    let grown = tree.blocks().expect("it is there") - blocks;
     let checked = check(&tree, &all((0..COUNT).filter(|n| is_kept(n) || (5000..15_000).contains(n))));
-    assert!(grown <= 2 + (9600 / 360_u32).saturating_sub(counts.deleted), "{grown} more, {checked:?}");
+    assert_eq!(checked.free, 0, "free pages come first");
+    assert_eq!(tree.blocks().expect("it is there"), checked.pages + 1, "and none is lost");
+    assert!(tree.blocks().expect("it is there") > blocks);
     replay(&world, &store);
 }
 
@@ -76,7 +77,7 @@ fn an_index_can_lose_all_its_entries() {
 /// A scan stands on a page while its entries go, it is deleted, its neighbours split; it finds what is left, in order.
 #[test]
 fn scans_go_on_over_deleted_and_split_pages() {
-    for seed in 0..30 {
+    for seed in 0..10 {
         let mut dice = Dice(seed);
         let world = World::new(512);
         let stores = [world.store(0), world.store(1)];
@@ -159,7 +160,7 @@ fn killed_entries_make_room() {
 /// Random insertions, deletions and vacuums of two sessions beside a set.
 #[test]
 fn random_work_beside_a_set() {
-    for seed in 0..6 {
+    for seed in 0..3 {
         let mut dice = Dice(seed);
         let world = World::new(512);
         let stores = [world.store(0), world.store(1)];
