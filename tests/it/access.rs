@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 use shmem_layout::{Phase, ProcessId, shared_layout};
-use tuskd::access::engine::LOG_FOLDER;
-use tuskd::access::{Engine, EngineSize, Store, StoreSettings, map_files};
+use tuskd::access::engine::{LOG_FOLDER, StoreSettings};
+use tuskd::access::{Engine, EngineSize, Store, map_files};
 use tuskd::ipc::death;
 use tuskd::ipc::slots::SlotTable;
 use tuskd::ipc::{Ipc, Proc};

@@ -132,12 +132,13 @@ impl Again<'_, '_, '_> {
             [line] => change::remove_downlink(page, line),
             _ => false,
         })?;
-        self.modify(1, |page, data| link(page, data, node::set_right))?;
-        self.modify(2, |page, data| link(page, data, node::set_left))?;
-        self.modify(0, |page, _| {
-            change::mark_deleted(page, 0);
-            true
-        })?;
+        for (page, left, right) in [(0, 1, 2), (6, 7, 8)] {
+            self.modify(left, |page, data| link(page, data, node::set_right))?;
+            self.modify(right, |page, data| link(page, data, node::set_left))?;
+            self.modify(page, |page, data| {
+                link(page, data, |page, next_free| change::mark_deleted(page, next_free, 0))
+            })?;
+        }
         self.modify(5, |page, data| link(page, data, node::set_left))?;
         self.meta(4)
     }

@@ -52,10 +52,14 @@ fn tree<'t>(store: &'t Store<'static>) -> BTree<'t, 'static> {
     BTree::new(store, options)
 }
 
-/// What a worker puts in as its `count`-th: anywhere among what others do, or behind it.
+/// What a worker puts in as its `count`-th: anywhere among what others do, behind it, or, if it is dead, half of the time
+/// where all is dead, so that pages come to be empty.
 fn key(worker: usize, count: u64) -> i64 {
-    let place =
-        if count.is_multiple_of(4) { count * 1000 } else { count.wrapping_mul(0x9e37_79b9) % 4_000_000 };
+    let place = match count % 12 {
+        0 | 6 => 100_000_000 + count,
+        4 | 8 => count * 1000,
+        _ => count.wrapping_mul(0x9e37_79b9) % 4_000_000,
+    };
     (place * 8 + worker as u64) as i64
 }
 
@@ -88,8 +92,9 @@ fn finds(tree: &BTree<'_, '_>, key: i64, ctid: Ctid) -> bool {
         std::iter::from_fn(|| scan.next(direction).unwrap_or_else(|e| panic!("{}", e.message)))
             .any(|c| c == ctid)
     };
-    let (forward, backward) = (find(Direction::Forward), find(Direction::Backward));
-    assert_eq!(forward, backward, "a key is there in both directions or in none");
+    let forward = find(Direction::Forward);
+    // What is dead may go in between.
+    assert!(is_dead(ctid) || forward == find(Direction::Backward), "key {key} is there in one direction");
     forward
 }
 

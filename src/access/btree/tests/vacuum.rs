@@ -201,3 +201,37 @@ fn random_work_beside_a_set() {
         replay(&world, &stores[0]);
     }
 }
+
+/// Entries go at one end while others come at the other: what is empty at the beginning does not pile up, even where leaves
+/// are their parents' only children.
+#[test]
+fn a_queue_leaves_nothing_behind() {
+    const COUNT: u32 = 6000;
+    const LEN: u32 = 500;
+    let world = World::new(2048);
+    let store = world.store(0);
+    let tree = new_tree(&store, bytes());
+    // Long keys: few entries on a page, few children of a parent.
+    let key = |n: u32| {
+        let mut key = vec![b'k'; 600];
+        key[590..594].copy_from_slice(&n.to_be_bytes());
+        key
+    };
+    let number = |ctid: Ctid| ctid.block.get() * 100 + u32::from(ctid.line) - 1;
+    let mut most_blocks = 0;
+    for n in 0..COUNT {
+        tree.insert(&[Datum::Bytes(&key(n))], ctid(n)).expect("room");
+        if n % 250 == 249 && n > LEN {
+            tree.bulk_delete(|ctid| number(ctid) < n - LEN, || Ok(())).expect("a good tree");
+            let_horizon_pass(&store);
+            let checked = check(&tree, &all(n - LEN..n + 1));
+            assert!(checked.empty_leaves <= 3 && checked.pages < 120, "at {n}: {checked:?}");
+            most_blocks = most_blocks.max(tree.blocks().expect("it is there"));
+        }
+    }
+    assert!(most_blocks < 160, "{most_blocks}");
+    let mut backward = scan(&tree, &[], Direction::Backward);
+    backward.reverse();
+    assert!(backward == scan(&tree, &[], Direction::Forward) && backward.len() > 500);
+    replay(&world, &store);
+}
