@@ -1,11 +1,13 @@
 //! The command line: what this program does under which name, and with which arguments.
 //!
-//! Called as `tuskd` it has commands; called as `postgres`, `postmaster`, `pg_ctl`, `initdb` or `pg_isready` (links that
-//! `tuskd install-links` makes) it takes that program's arguments and answers with its words and exit codes, since
+//! Called as `tuskd` it has commands; called as `postgres`, `postmaster`, `pg_ctl`, `initdb`, `pg_isready`,
+//! `pg_controldata` or `pg_checksums` (links that `tuskd install-links` makes) it takes that program's arguments and answers with its words and exit codes, since
 //! scripts, packages and test suites look at both.
 //!
 //! Architecture invariant: nothing below uses this; a server can be run without it by `postmaster::run`.
 
+mod checksums;
+mod controldata;
 mod ctl;
 mod data_directory;
 mod doctor;
@@ -65,6 +67,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let program = program("pg_isready", Style::Tagged);
             program.finish(isready::main(&program, &words))
         }
+        Some("pg_controldata") => {
+            let program = program("pg_controldata", Style::Tagged);
+            program.finish(controldata::main(&program, &words, None))
+        }
+        Some("pg_checksums") => {
+            let program = program("pg_checksums", Style::Tagged);
+            program.finish(checksums::main(&program, &words, None))
+        }
         _ => tuskd(&argv0, &words),
     }
 }
@@ -97,7 +107,17 @@ fn tuskd(argv0: &str, words: &[String]) -> ExitCode {
         }
         "top" => (tagged("tuskd top"), top::main(rest, kind_name)),
         "doctor" => (tagged("tuskd doctor"), doctor::main(rest)),
-        "waldump" => (tagged("tuskd waldump"), waldump::main(rest, &[crate::wal::dump::OWN])),
+        "waldump" => (tagged("tuskd waldump"), waldump::main(rest, &crate::access::describe::rmgrs())),
+        "controldata" => {
+            let program = tagged("tuskd controldata");
+            let outcome = controldata::main(&program, rest, Some(data_directory::DEFAULT));
+            (program, outcome)
+        }
+        "checksums" => {
+            let program = tagged("tuskd checksums");
+            let outcome = checksums::main(&program, rest, Some(data_directory::DEFAULT));
+            (program, outcome)
+        }
         "install-links" => (tagged("tuskd install-links"), links::main(rest)),
         "demo" => (tagged("tuskd"), demo()),
         "--help" | "-?" | "-h" | "help" => {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod activity;
+pub mod archiver;
 pub mod autovacuum;
 pub mod background_worker;
 pub mod cancel_keys;
@@ -16,7 +17,6 @@ pub mod store;
 pub mod title;
 pub mod workers;
 
-mod archiver;
 mod backend;
 mod background_writer;
 mod checkpointer;

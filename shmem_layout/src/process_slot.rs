@@ -68,8 +68,11 @@ pub struct ProcessSlot {
     pub waking: AtomicU64,
     /// The same for the signal handler, which may come between.
     pub waking_in_handler: AtomicU64,
+    /// Process group of the shell command that it runs, 0: none. Cleared before the command is waited for, so that the
+    /// number is nobody else's.
+    pub command_group: AtomicU32,
     /// Zero.
-    pub reserved: [u8; 8],
+    pub reserved: [u8; 4],
 
     /// What it holds, as `LedgerEntry` words.
     pub ledger: [AtomicU64; LEDGER_ENTRIES],
@@ -89,7 +92,8 @@ shared_layout!(ProcessSlot, size 1152, align 64, {
     96 => awaited: AtomicU64,
     104 => waking: AtomicU64,
     112 => waking_in_handler: AtomicU64,
-    120 => reserved: [u8; 8],
+    120 => command_group: AtomicU32,
+    124 => reserved: [u8; 4],
     128 => ledger: [AtomicU64; LEDGER_ENTRIES],
 });
 
@@ -109,7 +113,8 @@ impl Default for ProcessSlot {
             awaited: AtomicU64::default(),
             waking: AtomicU64::default(),
             waking_in_handler: AtomicU64::default(),
-            reserved: [0; 8],
+            command_group: AtomicU32::default(),
+            reserved: [0; 4],
             ledger: core::array::from_fn(|_| AtomicU64::default()),
         }
     }

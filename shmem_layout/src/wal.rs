@@ -130,9 +130,20 @@ pub struct WalShared {
     pub waiters: [ConditionVariableWord; WAL_WAIT_WORDS],
     /// Flushes on their way: number n at n mod [`WAL_FLIGHTS`].
     pub flights: [WalFlight; WAL_FLIGHTS],
+
+    /// LSN at which the first segment begins that is not known to be complete; moved by whoever completes it.
+    pub complete_until: AtomicU64,
+    /// When the last segment was completed, in microseconds since 1970; 0: none was since the start.
+    pub completed_at_us: AtomicU64,
+    /// `ProcessId` word of who archives segments and is woken for one; 0: nobody yet.
+    pub archiver: AtomicU64,
+    /// 1: complete segments are marked for the archiver.
+    pub archiving: AtomicU32,
+    /// Zero.
+    pub reserved_archive: [u8; 36],
 }
 
-shared_layout!(WalShared, size 1536, align 64, {
+shared_layout!(WalShared, size 1600, align 64, {
     0 => insert: AtomicU64,
     8 => reserved_insert: [u8; 56],
     64 => durable: AtomicU64,
@@ -164,6 +175,11 @@ shared_layout!(WalShared, size 1536, align 64, {
     248 => adopted: AtomicU64,
     256 => waiters: [ConditionVariableWord; WAL_WAIT_WORDS],
     512 => flights: [WalFlight; WAL_FLIGHTS],
+    1536 => complete_until: AtomicU64,
+    1544 => completed_at_us: AtomicU64,
+    1552 => archiver: AtomicU64,
+    1560 => archiving: AtomicU32,
+    1564 => reserved_archive: [u8; 36],
 });
 
 impl WalShared {
@@ -206,6 +222,11 @@ impl Default for WalShared {
             adopted: zero(),
             waiters: core::array::from_fn(|_| ConditionVariableWord::default()),
             flights: core::array::from_fn(|_| WalFlight::default()),
+            complete_until: zero(),
+            completed_at_us: zero(),
+            archiver: zero(),
+            archiving: AtomicU32::new(0),
+            reserved_archive: [0; 36],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The resource managers of a server: the one list.
 
 use super::checkpoint_record::{CHECKPOINT_ONLINE, CHECKPOINT_SHUTDOWN, NEXT_OID};
+use super::message::MessageManager;
 use super::redo::Redo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
 use crate::report::Result;
@@ -8,7 +9,7 @@ use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 2] = [&LogManager, &TransactionManager];
+static MANAGERS: [&dyn ResourceManager; 3] = [&LogManager, &TransactionManager, &MessageManager];
 
 /// All of them.
 pub fn managers() -> ResourceManagers<'static> {

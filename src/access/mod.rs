@@ -11,15 +11,18 @@ pub mod checkpoint_record;
 pub mod checkpoints;
 pub mod control_file;
 pub mod data_sync;
+pub mod describe;
 pub mod engine;
 mod fields;
 pub mod managers;
 pub mod map_files;
+pub mod message;
 pub mod recovery;
 pub mod redo;
 pub mod rmgr;
 pub mod shared_log;
 pub mod twophase;
+pub mod wal_writer;
 
 #[cfg(test)]
 mod tests;

@@ -75,6 +75,11 @@ impl<'m> ResourceManagers<'m> {
         self.0.iter().try_for_each(|manager| manager.transaction_ended(redo, actions, is_commit))
     }
 
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'m dyn ResourceManager> {
+        self.0.iter().copied()
+    }
+
     /// The one whose record it is.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ impl Settings {
                 return complaint("WAL cannot be summarized when \"wal_level\" is \"minimal\"".to_owned());
             }
         }
+        // In megabytes, of which a segment has 16.
+        for (name, key) in [("min_wal_size", keys::MIN_WAL_SIZE), ("max_wal_size", keys::MAX_WAL_SIZE)] {
+            if self.get(key) < 32 {
+                return complaint(format!("\"{name}\" must be at least twice \"wal_segment_size\""));
+            }
+        }
         let (least, most) = (self.get(keys::MIN_SPARE_BACKENDS), self.get(keys::MAX_SPARE_BACKENDS));
         if least > most {
             return complaint(format!(

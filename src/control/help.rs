@@ -37,6 +37,8 @@ Usage:
   tuskd top        [-D DIR] [-d SECONDS] [-n COUNT]
   tuskd doctor     [-D DIR] [--json]
   tuskd waldump    [-D DIR] [-s LSN] [-e LSN] [-n COUNT] [-r RMGR] [-x XID] [-t TIMELINE] [--json] [SEGMENTFILE]
+  tuskd controldata [-D DIR]
+  tuskd checksums  [-D DIR] [-c] [-f FILENODE] [-P] [-v]
   tuskd install-links DIR
   tuskd demo
 
@@ -48,8 +50,10 @@ Without -D the data directory is $PGDATA, or tuskd-data in the current directory
   top            shows the server's processes, what they wait for, and for how long
   doctor         looks for what makes this machine slow or dangerous for a server, and says what mends it
   waldump        shows the records of the write-ahead log, a line each
-  install-links  makes links to this program in DIR: postgres, postmaster, pg_ctl, initdb, pg_isready.
-                 Called by one of these names it takes that program's options.
+  controldata    shows the control file
+  checksums      looks whether every page of a stopped server is what was written there
+  install-links  makes links to this program in DIR: postgres, postmaster, pg_ctl, initdb, pg_isready,
+                 pg_controldata, pg_checksums. Called by one of these names it takes that program's options.
 "
     )
 }
@@ -174,6 +178,52 @@ Signals for kill:
   ABRT HUP INT KILL QUIT TERM USR1 USR2
 "
     .to_owned()
+}
+
+/// `pg_controldata --help`.
+pub fn controldata(program: &Program) -> String {
+    format!(
+        "{command} shows the control file of a data directory.
+
+Usage:
+  {command} [OPTION] [DATADIR]
+
+Options:
+ [-D, --pgdata=]DATADIR  data directory
+  -V, --version          print the version, then exit
+  -?, --help             print this, then exit
+
+Without a data directory, the environment variable PGDATA is used.
+",
+        command = program.command
+    )
+}
+
+/// `pg_checksums --help`.
+pub fn checksums(program: &Program) -> String {
+    format!(
+        "{command} looks whether every page of a stopped server is what was written there.
+
+Usage:
+  {command} [OPTION]... [DATADIR]
+
+Options:
+ [-D, --pgdata=]DATADIR    data directory
+  -c, --check              check checksums (default)
+  -d, --disable            refused: checksums are always on
+  -e, --enable             refused: checksums are always on
+  -f, --filenode=FILENODE  check the relation with this file number only
+  -N, --no-sync            nothing is written, so there is nothing to wait for
+  -P, --progress           show how far it is
+      --sync-method=METHOD the same
+  -v, --verbose            name each file
+  -V, --version            print the version, then exit
+  -?, --help               print this, then exit
+
+Without a data directory, the environment variable PGDATA is used.
+",
+        command = program.command
+    )
 }
 
 /// `pg_isready --help`.

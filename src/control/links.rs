@@ -9,7 +9,8 @@ use super::data_directory::reason;
 use super::program::{Failure, Outcome, say};
 
 /// Names under which this program takes another's options.
-pub const NAMES: [&str; 5] = ["postgres", "postmaster", "pg_ctl", "initdb", "pg_isready"];
+pub const NAMES: [&str; 7] =
+    ["postgres", "postmaster", "pg_ctl", "initdb", "pg_isready", "pg_controldata", "pg_checksums"];
 
 /// Makes the links, replacing older links of our own and nothing else.
 pub fn main(args: &[String]) -> Outcome {

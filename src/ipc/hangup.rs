@@ -74,6 +74,12 @@ pub struct Lifeline {
 }
 
 impl Lifeline {
+    /// The same pipe for another ring of this process: it hangs up when both are over. Before a ring has this one.
+    pub fn duplicate(&self) -> io::Result<Self> {
+        let write = self.write.as_ref().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { write: Some(write.try_clone()?) })
+    }
+
     /// Makes it, and the instance lock, fixed files of the ring, and closes the plain write end, so that from here on only
     /// the ring holds the pipe. A ring takes fixed files once. Changes nothing if it fails.
     pub fn register(&mut self, ring: &mut Ring, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -179,6 +185,24 @@ mod tests {
         ring.unregister_files().unwrap();
         assert!(watch.wait_over(in_ms(10_000)).unwrap());
         assert!(pipe::wait_hangup(lock.read.as_fd(), in_ms(10_000)).unwrap());
+    }
+
+    #[test]
+    fn a_second_ring_keeps_the_pipe_as_well() {
+        if !probe().is_full() {
+            return;
+        }
+        let (watch, mut lifeline) = hangup_pipe(child(0)).unwrap();
+        let mut second = lifeline.duplicate().unwrap();
+        let (mut ring, mut second_ring) = (Ring::new(4).unwrap(), Ring::new(4).unwrap());
+        lifeline.register(&mut ring, None).unwrap();
+        second.register(&mut second_ring, None).unwrap();
+        assert!(lifeline.duplicate().is_err());
+        drop((lifeline, second));
+        ring.unregister_files().unwrap();
+        assert!(!watch.wait_over(in_ms(5)).unwrap());
+        second_ring.unregister_files().unwrap();
+        assert!(watch.wait_over(in_ms(10_000)).unwrap());
     }
 
     #[test]

@@ -63,6 +63,7 @@ fn clear(slot: &ProcessSlot) {
         &slot.kind,
         &slot.critical_sections,
         &slot.wait_event,
+        &slot.command_group,
     ];
     words.iter().for_each(|w| w.store(0, Ordering::Relaxed));
     let words = [&slot.wait_started_ns, &slot.awaited, &slot.waking, &slot.waking_in_handler];

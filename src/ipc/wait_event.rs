@@ -79,6 +79,7 @@ wait_events! {
     55 CHECKPOINT_START "IPC" "CheckpointStart" "A checkpoint to start.";
     56 CHECKPOINT_DONE "IPC" "CheckpointDone" "A checkpoint to complete.";
     57 BGWRITER_HIBERNATE "Activity" "BgwriterHibernate" "Something to do for the background writer.";
+    58 ARCHIVE_COMMAND "IPC" "ArchiveCommand" "archive_command to complete.";
 }
 
 const _: () = assert!(NAMES.len() < wait_stats::EVENTS);

@@ -31,6 +31,8 @@ pub mod process;
 pub mod proctitle;
 // Telling systemd how the server is.
 pub mod sd_notify;
+// Shell commands that settings name.
+pub mod shell;
 // Masks, handlers, and signals read from a descriptor.
 pub mod signal;
 // Sockets, without waiting for them.

@@ -39,6 +39,9 @@ const SLOTS_FOR_AUXILIARIES: usize = 16;
 /// How long no burst comes before spares that one called leave.
 const CALM: Duration = Duration::from_secs(10);
 
+/// Least time between two starts of the archiver.
+const ARCHIVER_REST: Duration = Duration::from_secs(10);
+
 /// Kinds that are kept running while their state lasts, in the order in which they are started.
 const AUXILIARIES: [Kind; 7] = [
     Kind::Checkpointer,
@@ -65,7 +68,10 @@ impl Incarnation<'_> {
     /// Starts whoever is wanted in this state and does not run.
     pub(super) fn launch_auxiliaries(&mut self) {
         for kind in AUXILIARIES {
-            if self.is_wanted(kind) && self.children.count(kind) == 0 {
+            if self.children.count(kind) == 0 && self.is_wanted(kind) {
+                if kind == Kind::Archiver {
+                    self.archiver_rests_until = Some(Monotonic::now().saturating_add(ARCHIVER_REST));
+                }
                 self.launch(kind, Given::Nothing);
             }
         }
@@ -80,7 +86,7 @@ impl Incarnation<'_> {
             Kind::Checkpointer | Kind::BackgroundWriter | Kind::Statistics => lives,
             Kind::WalWriter => runs,
             Kind::AutovacuumLauncher => runs && settings.get(config::AUTOVACUUM),
-            Kind::Archiver => runs && self.postmaster.archives(),
+            Kind::Archiver => runs && self.postmaster.archives() && self.archiver_may_start(),
             Kind::Metrics => serves && settings.get(config::METRICS_PORT) > 0,
             _ => false,
         }
@@ -110,6 +116,18 @@ impl Incarnation<'_> {
         let running =
             self.children.count(Kind::BackgroundWorker) + self.children.count(Kind::AutovacuumWorker);
         self.table.free() > SLOTS_FOR_AUXILIARIES + (workers as usize).saturating_sub(running)
+    }
+
+    /// One that fails at once is not started again in a loop.
+    fn archiver_may_start(&self) -> bool {
+        self.archiver_rests_until.is_none_or(|until| Monotonic::now() >= until)
+    }
+
+    /// When it is looked again whether the archiver is to be started.
+    pub(super) fn next_archiver_start(&self) -> Option<Monotonic> {
+        let is_wanted = matches!(self.state, State::Run { .. }) && self.postmaster.archives();
+        let is_missing = is_wanted && self.children.count(Kind::Archiver) == 0;
+        self.archiver_rests_until.filter(|_| is_missing)
     }
 
     /// The launcher wants a worker.
@@ -276,6 +294,7 @@ impl Incarnation<'_> {
             settings,
             log,
             lifeline: Some(lifeline),
+            wal_lifeline: None,
             access,
             worker,
             worker_type: None,

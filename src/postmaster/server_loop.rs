@@ -13,6 +13,8 @@ use crate::config;
 use crate::ipc::last_words::QuitReason;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::ExitStatus;
+use crate::os::process::Pid;
+use crate::os::shell;
 use crate::os::signal::{Signal, SignalFd};
 use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
@@ -41,6 +43,8 @@ pub struct Incarnation<'s> {
     pub(super) spares_wanted: usize,
     /// When spares beyond the least leave.
     pub(super) shrink_at: Option<Monotonic>,
+    /// Until when the archiver is not started again.
+    pub(super) archiver_rests_until: Option<Monotonic>,
     patience_until: Option<Monotonic>,
     /// Whether this incarnation follows a crash, of which newcomers are told until it is over.
     after_crash: bool,
@@ -60,6 +64,7 @@ impl<'s> Incarnation<'s> {
             state,
             spares_wanted: 0,
             shrink_at: None,
+            archiver_rests_until: None,
             patience_until: None,
             after_crash: matches!(state, State::NoChildren { why: Why::Crash }),
             end: None,
@@ -91,8 +96,13 @@ impl<'s> Incarnation<'s> {
     }
 
     fn wait(&mut self) -> Vec<Source> {
-        let deadlines =
-            [self.patience_until, self.shrink_at, self.next_worker_start(), self.postmaster.next_deadline()];
+        let deadlines = [
+            self.patience_until,
+            self.shrink_at,
+            self.next_worker_start(),
+            self.next_archiver_start(),
+            self.postmaster.next_deadline(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         let ready = self.postmaster.epoll.wait(deadline);
         let sources = ready.map(|ready| ready.filter_map(|ready| Source::from_word(ready.data)).collect());
@@ -335,8 +345,18 @@ impl<'s> Incarnation<'s> {
 
     fn on_child_end(&mut self, slot: SlotIndex) {
         let Some(status) = self.children.reap(&self.postmaster.epoll, slot) else { return };
+        self.end_command(slot);
         self.on_reaped(slot, status);
         self.forget_child(slot);
+    }
+
+    /// What a dead process has started ends with it.
+    fn end_command(&self, slot: SlotIndex) {
+        let group = self.server.ipc.slots()[slot.index()].command_group.swap(0, Ordering::AcqRel);
+        // Less than 2 is nobody's group, whoever wrote that.
+        if let Some(group) = i32::try_from(group).ok().filter(|group| *group > 1).and_then(Pid::from_raw) {
+            let _ = shell::kill_group(group, Signal::KILL);
+        }
     }
 
     fn on_reaped(&mut self, slot: SlotIndex, status: ExitStatus) {
@@ -394,8 +414,10 @@ impl<'s> Incarnation<'s> {
                 ..
             }
         );
-        // Whoever leaves because of a crash, or an immediate stop, is no news; PostgreSQL tells of the archiver all the same.
-        if !is_known || kind == Kind::Archiver {
+        // Whoever leaves because of a crash, or an immediate stop, is no news; PostgreSQL tells of the archiver all the same,
+        // but not when it has said itself why it ends.
+        let has_said_why = kind == Kind::Archiver && status == ExitStatus::Exited(1);
+        if (!is_known && !has_said_why) || (is_known && kind == Kind::Archiver) {
             self.log_end(slot, kind, pid, status);
         }
         match kind.info().on_crash {

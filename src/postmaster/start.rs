@@ -33,6 +33,7 @@ use crate::os::sd_notify::Notifier;
 use crate::os::signal::{self, Signal, SignalFd, SignalSet};
 use crate::process::access::Access;
 use crate::process::activity::{Activities, Activity};
+use crate::process::archiver::{ArchiverRecord, ArchiverStatistics};
 use crate::process::autovacuum::board::Board;
 use crate::process::cancel_keys::{CancelKeyRecord, CancelKeys};
 use crate::process::connections::{ConnectionPlace, Connections};
@@ -140,7 +141,7 @@ fn start(options: Options, title: ProcessTitle) -> Result<ExitCode, Vec<Report>>
 
 fn start_with(
     options: &Options,
-    settings: Settings,
+    mut settings: Settings,
     notes: &[Report],
     title: ProcessTitle,
 ) -> report::Result<ExitCode> {
@@ -150,6 +151,9 @@ fn start_with(
     let lock = lock_instance(&data_dir)?;
     // Before anything is changed.
     let fastest_sync = ControlFile::read(Path::new(""), &Files::new())?.sync_method;
+    let is_chosen = !settings.is_default(config::WAL_SYNC_METHOD);
+    settings.set_computed(config::WAL_SYNC_METHOD, fastest_sync.name())?;
+    settings.set_computed(config::DATA_CHECKSUMS, "on")?;
     // The postmaster has two for each child.
     process::raise_descriptor_limit();
     let started = Timestamp::now();
@@ -212,6 +216,9 @@ fn start_with(
     let listening = postmaster.listen(&data_dir, port, &socket_dirs)?;
     let io_method = choose_io_method(&postmaster.settings)?;
     postmaster.log(&Report::log(format!("I/O method: {io_method}")));
+    let method = postmaster.settings.get(config::WAL_SYNC_METHOD);
+    let why = if is_chosen { "as configured" } else { "the fastest when this data directory was made" };
+    postmaster.log(&Report::log(format!("WAL sync method: {method}, {why}")));
     let listeners = RefCell::new(listening.listeners);
     let code = postmaster.run(&data_dir, lock, &listeners, io_method)?;
     postmaster.log(&Report::log("database system is shut down"));
@@ -397,6 +404,7 @@ impl Postmaster {
             ipc.control().postmaster_pid.store(own_pid.as_raw_nonzero().get() as u32, Ordering::Relaxed);
             // Paths from the working directory, which is the data directory.
             let engine = Engine::open(&segment, PathBuf::new(), Files::new()).map_err(|e| failed(&e))?;
+            engine.wal.set_archiving(self.archives());
             let server = Server {
                 ipc: &ipc,
                 engine,
@@ -410,6 +418,9 @@ impl Postmaster {
                 autovacuum: Board::new(
                     &segment.region("autovacuum", 1).map_err(|e| failed(&e))?[0],
                     segment.region("autovacuum workers", 1).map_err(|e| failed(&e))?,
+                ),
+                archiver: ArchiverStatistics::new(
+                    &segment.region::<ArchiverRecord>("archiver", 1).map_err(|e| failed(&e))?[0],
                 ),
                 io_method,
                 data_dir: data_dir.to_path_buf(),
@@ -445,6 +456,7 @@ impl Postmaster {
         specs.push(RegionSpec::of::<AutovacuumBoard>("autovacuum", 1, 1));
         specs.push(RegionSpec::of::<AutovacuumPlace>("autovacuum workers", 1, autovacuum_workers));
         specs.push(RegionSpec::of::<SpareCount>("spares", 1, 1));
+        specs.push(RegionSpec::of::<ArchiverRecord>("archiver", 1, 1));
         let huge_pages = match self.settings.get(config::HUGE_PAGES) {
             "on" => HugePages::On,
             "off" => HugePages::Off,

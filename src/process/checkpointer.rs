@@ -10,13 +10,12 @@
 mod messages;
 mod spread;
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::context::{NextWait, ProcessContext, Wake};
 use super::server::signals;
 use crate::access::Store;
-use crate::access::checkpoint::{KeepWal, Performed, perform};
+use crate::access::checkpoint::{KeepWal, OWN_RECORDS, Performed, perform};
 use crate::access::checkpoints::{Checkpoints, Count, Request};
 use crate::config::{self, Settings};
 use crate::ipc::{Interrupts, WaitEvent};
@@ -30,9 +29,9 @@ use spread::Spread;
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(ctx: ProcessContext<'_>) -> ! {
+pub fn main(mut ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&ctx);
+    let mut checkpointer = Checkpointer::new(&mut ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -44,21 +43,29 @@ struct Checkpointer<'s> {
     last: Monotonic,
     /// Where redo begins by that.
     last_redo: Option<Lsn>,
-    /// Records in the log when that was done.
-    records_then: u64,
+    /// Records in the log that begin it or a checkpoint, and those of others when the last checkpoint and the last forced
+    /// switch to a new segment began.
+    own_records: u64,
+    others_then: u64,
+    others_at_switch: u64,
+    /// When a switch was looked for last, in microseconds since 1970; before that, the start.
+    switched_at_us: i64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &ProcessContext<'s>) -> Self {
+    fn new(ctx: &mut ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,
             has_begun: false,
             last: Monotonic::now(),
             last_redo: None,
-            records_then: 0,
+            own_records: 1,
+            others_then: 0,
+            others_at_switch: 0,
+            switched_at_us: jiff::Timestamp::now().as_microsecond(),
             estimate: 0.0,
         }
     }
@@ -85,7 +92,8 @@ impl<'s> Checkpointer<'s> {
         } else {
             self.last.saturating_add(timeout)
         };
-        NextWait::Until(Some(next))
+        let switch = self.force_switch(ctx);
+        NextWait::Until(Some(switch.map_or(next, |switch| switch.min(next))))
     }
 
     fn apply_settings(&self, settings: &Settings) {
@@ -133,8 +141,8 @@ impl<'s> Checkpointer<'s> {
         self.warn_of_frequency(ctx, request);
         self.last = Monotonic::now();
         let is_wanted = Request::SHUTDOWN.with(Request::END_OF_RECOVERY).with(Request::FORCE);
-        let records = self.store.engine.wal.statistics().records;
-        if !request.has(is_wanted) && records == self.records_then {
+        let others = self.others();
+        if !request.has(is_wanted) && others == self.others_then {
             return Ok(());
         }
         let logs = ctx.settings.get(config::LOG_CHECKPOINTS);
@@ -143,8 +151,9 @@ impl<'s> Checkpointer<'s> {
         }
         let before = self.last_redo.unwrap_or_else(|| self.store.engine.wal.redo());
         let keep = self.keep(ctx.settings);
-        let archives = ctx.settings.get(config::ARCHIVE_MODE) != "off";
-        let may_go = |segment: &str| !archives || !is_waiting_for_archiver(segment);
+        let wal = &self.store.engine.wal;
+        let (archives, status) = (wal.is_archiving(), wal.archive_status());
+        let may_go = |segment: &str| !archives || status.is_archived(segment);
         let hurried = Request::IMMEDIATE.with(Request::SHUTDOWN).with(Request::END_OF_RECOVERY);
         let performed = if request.has(hurried) {
             perform(&self.store, request, &mut Unpaced, &keep, may_go)?
@@ -152,8 +161,44 @@ impl<'s> Checkpointer<'s> {
             let mut spread = Spread::new(ctx, &self.store, self.checkpoints);
             perform(&self.store, request, &mut spread as &mut dyn Pace, &keep, may_go)?
         };
+        self.own_records += OWN_RECORDS;
+        self.others_then = others;
         self.done(ctx, &performed, before, logs);
         Ok(())
+    }
+
+    /// Records in the log that somebody else wrote.
+    fn others(&self) -> u64 {
+        self.store.engine.wal.statistics().records.saturating_sub(self.own_records)
+    }
+
+    /// Begins a new segment if the last was completed `archive_timeout` ago and something was written since. When to look
+    /// again.
+    fn force_switch(&mut self, ctx: &ProcessContext<'_>) -> Option<Monotonic> {
+        let timeout = ctx.settings.get(config::ARCHIVE_TIMEOUT);
+        let wal = &self.store.engine.wal;
+        if timeout == 0 || !wal.is_archiving() || !self.checkpoints.is_running() {
+            return None;
+        }
+        let now = jiff::Timestamp::now().as_microsecond();
+        let last = wal.completed_at_us().unwrap_or_default().max(self.switched_at_us);
+        let left = (last + timeout * 1_000_000).saturating_sub(now);
+        if left > 0 {
+            return Some(Monotonic::now().saturating_add(Duration::from_micros(left as u64)));
+        }
+        self.switched_at_us = now;
+        let others = self.others();
+        if others != self.others_at_switch {
+            self.others_at_switch = others;
+            match self.store.log.with(|log| log.switch_segment()) {
+                Ok(_) => ctx.log(&messages::switch_forced(timeout)),
+                Err(report) => {
+                    ctx.log(&report);
+                    end_if_broken(&report);
+                }
+            }
+        }
+        Some(Monotonic::now().saturating_add(Duration::from_secs(timeout as u64)))
     }
 
     fn keep(&self, settings: &Settings) -> KeepWal {
@@ -177,7 +222,6 @@ impl<'s> Checkpointer<'s> {
             let buffers = self.store.engine.pool.len();
             ctx.log(&messages::complete(performed, buffers, (distance, self.estimate)));
         }
-        self.records_then = performed.records;
     }
 
     fn warn_of_frequency(&self, ctx: &ProcessContext<'_>, request: Request) {
@@ -204,11 +248,6 @@ impl<'s> Checkpointer<'s> {
         }
         ctx.server.signal_postmaster(signals::CHECKPOINT_WRITTEN);
     }
-}
-
-/// Whether the archiver has yet to have this segment.
-fn is_waiting_for_archiver(segment: &str) -> bool {
-    Path::new("pg_wal/archive_status").join(format!("{segment}.ready")).exists()
 }
 
 /// It is not known any more what is on disk: only recovery helps.

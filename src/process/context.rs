@@ -25,6 +25,7 @@ use crate::log::{Client, LineNumbers, Log, LogContext};
 use crate::os::process;
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering};
+use crate::wal::SyncMethod;
 
 /// Why a step is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +80,8 @@ pub struct ProcessContext<'s> {
     pub log: &'s mut Log,
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
+    /// The same for a ring that flushes the log, where the settings ask for one.
+    pub wal_lifeline: Option<Lifeline>,
     /// Who may come in.
     pub access: &'s mut Access,
     /// What it was registered with, if it is a background worker; its `main` takes it.
@@ -112,6 +115,9 @@ impl<'s> ProcessContext<'s> {
         let made = WaitSet::new(self.me, self.server.io_method, postmaster);
         let mut set = made.unwrap_or_else(|error| self.die(&error.to_string()));
         if let Some(lifeline) = self.lifeline.take() {
+            if self.settings.get(config::WAL_SYNC_METHOD) == SyncMethod::IoUringDsync.name() {
+                self.wal_lifeline = lifeline.duplicate().ok();
+            }
             let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);
             if let Err(error) = set.hold(lifeline, lock) {
                 self.die(&format!("could not hold the instance lock: {error}"));

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::activity::Activities;
+use super::archiver::ArchiverStatistics;
 use super::autovacuum::board::Board;
 use super::cancel_keys::CancelKeys;
 use super::connections::Connections;
@@ -74,6 +75,8 @@ pub struct Server<'s> {
     pub worker_functions: &'s [WorkerFunction],
     /// The autovacuum launcher and its workers.
     pub autovacuum: Board<'s>,
+    /// What the archiver has done.
+    pub archiver: ArchiverStatistics<'s>,
     /// How processes wait.
     pub io_method: Choice,
     /// The data directory, absolute; also the working directory.

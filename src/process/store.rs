@@ -2,6 +2,8 @@
 //!
 //! A [`Store`](crate::access::Store) is made by the process that needs one, when it does: an idle session has none.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::context::ProcessContext;
@@ -10,12 +12,17 @@ use crate::access::control_file::{StandbySettings, WalLevel};
 use crate::access::engine::{EngineSize, StoreSettings};
 use crate::config::{self, Settings};
 use crate::os::file::Files;
+use crate::os::uring::Ring;
+use crate::report::{Report, Severity, SqlState};
 use crate::storage::files::SEGMENT_BLOCKS;
 use crate::wal::lsn::SEGMENT;
 use crate::wal::{FlushSettings, MIN_RING, SyncMethod};
 
 /// Bytes of log buffers that each process is to have, so that a record with some page images has room at once.
 const RING_PER_PROCESS: usize = 40_000;
+
+/// A flight has two pieces at most.
+const WAL_RING_ENTRIES: u32 = 8;
 
 /// How large the store's shared parts are, for so many process slots.
 pub fn engine_size(settings: &Settings, processes: usize) -> EngineSize {
@@ -59,6 +66,7 @@ pub fn flush_settings(settings: &Settings) -> FlushSettings {
         depth: settings.get(config::WAL_FLUSH_DEPTH) as u64,
         commit_delay: Duration::from_micros(settings.get(config::COMMIT_DELAY) as u64),
         commit_siblings: settings.get(config::COMMIT_SIBLINGS) as usize,
+        init_zero: settings.get(config::WAL_INIT_ZERO),
     }
 }
 
@@ -78,15 +86,37 @@ pub fn standby_settings(settings: &Settings) -> StandbySettings {
 
 impl<'s> ProcessContext<'s> {
     /// A way to log, pages and transactions for this process. One per process, made when it is needed first.
-    pub fn store(&self) -> Store<'s> {
-        let settings = StoreSettings {
+    pub fn store(&mut self) -> Store<'s> {
+        let mut settings = StoreSettings {
             sync_method: sync_method(self.settings, self.server.fastest_sync),
             flush: flush_settings(self.settings),
             files: Files::new(),
             max_open: self.settings.get(config::MAX_FILES_PER_PROCESS) as usize / 2,
             segment_blocks: SEGMENT_BLOCKS,
         };
-        Store::new(&self.server.engine, self.me, &settings)
+        let ring = if settings.sync_method == SyncMethod::IoUringDsync { self.wal_ring() } else { None };
+        if ring.is_none() && settings.sync_method == SyncMethod::IoUringDsync {
+            settings.sync_method = SyncMethod::OpenDatasync;
+        }
+        Store::with_ring(&self.server.engine, self.me, &settings, ring)
+    }
+
+    /// A ring for flushing the log, which keeps the process's pipe from hanging up while writes are on their way. Without
+    /// one the log is flushed by calls that block.
+    fn wal_ring(&mut self) -> Option<Ring> {
+        let made = match self.wal_lifeline.take() {
+            None => Err(io::Error::other("the process has begun without one")),
+            Some(mut lifeline) => Ring::new(WAL_RING_ENTRIES).and_then(|mut ring| {
+                let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);
+                lifeline.register(&mut ring, lock)?;
+                Ok(ring)
+            }),
+        };
+        made.inspect_err(|error| {
+            let text = format!("no ring for flushing the write-ahead log, open_datasync is used: {error}");
+            self.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+        })
+        .ok()
     }
 }
 

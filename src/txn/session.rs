@@ -298,6 +298,7 @@ where
         } else {
             self.make_answerable()?;
             self.transactions.words().acknowledge(lsn);
+            self.log.leave(lsn);
         }
         self.transactions.forget();
         self.finish();

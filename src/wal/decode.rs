@@ -252,6 +252,14 @@ fn read_block(bytes: &[u8], at: usize, number: u8) -> Result<(BlockReference<'_>
     Ok((BlockReference { id: fixed[0], tag, flags, data, image, hole_offset, hole_len }, at + data.len()))
 }
 
+/// A record as if it had been read, for other modules' tests.
+#[cfg(test)]
+pub(crate) fn with_decoded(builder: &mut super::RecordBuilder, check: impl FnOnce(&Record<'_>)) {
+    builder.finish();
+    let (start, end) = (Lsn::new(0x100_0020), Lsn::new(0x100_0200));
+    check(&Record::decode(builder.bytes(), start, end, super::Incarnation(1)).expect("a record"));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

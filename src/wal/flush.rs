@@ -31,11 +31,13 @@ pub struct FlushSettings {
     pub commit_delay: Duration,
     /// `commit_siblings`.
     pub commit_siblings: usize,
+    /// `wal_init_zero`: new segments are filled with zeroes, and not with what only counts as that.
+    pub init_zero: bool,
 }
 
 impl Default for FlushSettings {
     fn default() -> Self {
-        Self { depth: 0, commit_delay: Duration::ZERO, commit_siblings: 5 }
+        Self { depth: 0, commit_delay: Duration::ZERO, commit_siblings: 5, init_zero: true }
     }
 }
 
@@ -158,7 +160,10 @@ impl WalSession<'_, '_> {
         wal.shared.write_ns.fetch_add(ns, Relaxed);
         me.stop_point(StopPoint::WalFlightWritten);
         match result {
-            Ok(()) => wal.flights().land(me, flight, || wal.inserted()),
+            Ok(()) => {
+                wal.flights().land(me, flight, || wal.inserted());
+                self.mark_complete_segments();
+            }
             Err(failure) => wal.flights().fail(me, failure),
         }
     }

@@ -114,6 +114,10 @@ impl<'s> Wal<'s> {
         self.shared.timeline.store(beginning.timeline.0, SeqCst);
         self.shared.full_pages.store(beginning.full_pages.into(), SeqCst);
         self.shared.segments_until.store(start.segment().start().bytes(), SeqCst);
+        // The segment in which the log ended may have been complete before it was marked.
+        let last = beginning.before.map_or(start, |(end, _)| end).bytes().saturating_sub(1);
+        let last = Lsn::new(last).segment().start().max(Lsn::FIRST);
+        self.shared.complete_until.store(last.bytes(), SeqCst);
     }
 
     /// Recovery begins: what it makes again is in the log and on disk, however far that goes, so that pages may be written.

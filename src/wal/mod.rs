@@ -8,6 +8,8 @@ pub mod lsn;
 mod reserve;
 
 #[cfg(not(model))]
+pub mod archive_status;
+#[cfg(not(model))]
 pub mod block;
 #[cfg(not(model))]
 pub mod decode;
@@ -36,6 +38,8 @@ mod sink_io;
 #[cfg(not(model))]
 pub mod statistics;
 
+#[cfg(not(model))]
+pub use archive_status::ArchiveStatus;
 #[cfg(not(model))]
 pub use block::Incarnation;
 #[cfg(not(model))]

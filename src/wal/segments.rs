@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use super::archive_status::ArchiveStatus;
 use super::flush::{sqlstate_of, without_number};
 use super::lsn::{Lsn, SEGMENT, SegmentNumber, Timeline};
 use super::session::WalSession;
@@ -48,6 +49,9 @@ impl WalSession<'_, '_> {
         }
         let result = self.make_claimed(until);
         self.release_segments();
+        if let Some(f) = &self.on_segment {
+            f();
+        }
         result
     }
 
@@ -89,6 +93,10 @@ impl WalSession<'_, '_> {
         // One of a dead process with the same id.
         let _ = std::fs::remove_file(path);
         let file = files.open(path, How::Create).map_err(|e| complaint("create", path, &e))?;
+        // Space it has either way; without zeroes written, a write to it changes more than data.
+        if !self.settings.init_zero && files.allocate(&file, SEGMENT).is_ok() {
+            return files.sync_all(&file).map_err(|e| complaint("fsync", path, &e));
+        }
         let zeroes = vec![0; ZEROES];
         for offset in (0..SEGMENT).step_by(ZEROES) {
             files.write_all_at(&file, &zeroes, offset).map_err(|e| complaint("write to", path, &e))?;
@@ -119,6 +127,7 @@ impl WalSession<'_, '_> {
         let old = segments_of(&wal.folder, wal.timeline()).map_err(|e| complaint("open", &wal.folder, &e))?;
         let old = old.into_iter().filter(|segment| *segment < keep_from.segment());
         let mut retired = Retired::default();
+        let status = ArchiveStatus::new(&wal.folder);
         for segment in old.filter(|segment| may_go(&segment.file_name(wal.timeline()))) {
             let path = wal.path_of(segment);
             if self.recycle(&path, ahead)? {
@@ -127,6 +136,7 @@ impl WalSession<'_, '_> {
                 wal.files.remove(&path).map_err(|e| complaint("remove", &path, &e))?;
                 retired.removed += 1;
             }
+            status.forget(&segment.file_name(wal.timeline()));
         }
         if retired != Retired::default() {
             wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;

@@ -536,3 +536,30 @@ fn a_flight_of_the_dead_is_flown_again() {
     assert_eq!(wal.shared.adopted.load(SeqCst), 1);
     assert_eq!(world.contents().0, [&b"taken by the dead"[..], b"behind it"]);
 }
+
+#[test]
+fn who_completes_a_segment_marks_it() {
+    let world = World::new("marks");
+    let status = ArchiveStatus::new(&world.folder);
+    std::fs::create_dir(world.folder.join(archive_status::FOLDER)).unwrap();
+    let mut session = world.session(SyncMethod::Fdatasync);
+    session.wal().set_archiving(true);
+    let archiver = world.proc();
+    session.wal().set_archiver(archiver.id());
+    session.begin(&first_start()).unwrap();
+    let first = session.wal().inserted().segment().file_name(Timeline(1));
+    let place = session.log(&mut record(b"one")).unwrap();
+    session.flush(place.end).unwrap();
+    assert_eq!(session.wal().completed_at_us(), None);
+    assert!(status.waiting(9).unwrap().is_empty() && !archiver.latch().is_set());
+    session.switch_segment().unwrap();
+    assert_eq!(status.waiting(9).unwrap(), [first.clone()]);
+    assert!(archiver.latch().is_set() && session.wal().completed_at_us().is_some());
+    // Nothing more until the next one is complete; and it is not removed while it waits.
+    let keep_from = session.wal().inserted();
+    let retired = session.retire_segments(keep_from, 0, |name| status.is_archived(name)).unwrap();
+    assert_eq!(retired, segments::Retired::default());
+    status.set_done(&first).unwrap();
+    let retired = session.retire_segments(keep_from, 0, |name| status.is_archived(name)).unwrap();
+    assert_eq!((retired.removed, status.done_file(&first).exists()), (1, false));
+}

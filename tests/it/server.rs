@@ -1,9 +1,11 @@
 //! The real server as a child: started in a directory of its own, watched through its log, `ps` and `/proc`, and ended
 //! with the test.
 
+mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
+pub mod store;
 mod users;
 pub mod workers;
 
@@ -17,8 +19,9 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 13] = [
+pub const TESTS: [&[Test]; 15] = [
     lifecycle::TESTS,
+    archiving::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -27,6 +30,7 @@ pub const TESTS: [&[Test]; 13] = [
     connections::statements::TESTS,
     connections::differ::TESTS,
     connections::tcp::TESTS,
+    store::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

@@ -45,6 +45,14 @@ pub(in crate::config) fn crash_containment(value: &mut Value, _: &Settings) -> C
     }
 }
 
+/// Compressed page images.
+pub(in crate::config) fn wal_compression(value: &mut Value, _: &Settings) -> Checked {
+    match text(value) {
+        "off" => Ok(()),
+        _ => Err(missing("Page images in the write-ahead log are not compressed yet.")),
+    }
+}
+
 /// Advertising the server.
 pub(in crate::config) fn bonjour(value: &mut Value, _: &Settings) -> Checked {
     match value {

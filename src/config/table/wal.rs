@@ -101,7 +101,7 @@ settings! {
             "Sets the number of disk-page buffers in shared memory for WAL.",
             "-1 means use a fraction of \"shared_buffers\".";
         WAL_COMPRESSION: Choice = choice("wal_compression", "off", &["pglz", "on", "off"])
-            .aliases(PGLZ_OR_OFF).superuser(),
+            .aliases(PGLZ_OR_OFF).superuser().check(missing::wal_compression),
             "Compresses full-page writes written in WAL file with specified method.";
         WAL_INIT_ZERO: bool = switch("wal_init_zero", true).superuser(),
             "Writes zeroes to new WAL files before first use.";
@@ -115,9 +115,10 @@ settings! {
             "Recycles WAL files by renaming them.";
         WAL_SKIP_THRESHOLD: i64 = int("wal_skip_threshold", 2048, 0, MAX_INT).unit(Unit::Kilobytes),
             "Minimum size of new file to fsync instead of writing WAL.";
-        WAL_SYNC_METHOD: Choice = choice("wal_sync_method", "fdatasync", &["fsync", "fdatasync", "open_sync", "open_datasync"])
-            .sighup(),
-            "Selects the method used for forcing WAL updates to disk.";
+        WAL_SYNC_METHOD: Choice = choice("wal_sync_method", "fdatasync", &["io_uring_dsync", "open_datasync", "fdatasync", "fsync", "open_sync"])
+            .sighup().computed(),
+            "Selects the method used for forcing WAL updates to disk.",
+            "The default is what the data directory's making found to be fastest.";
         WAL_WRITER_DELAY: i64 = int("wal_writer_delay", 200, 1, 10_000).unit(Unit::Milliseconds).sighup(),
             "Time between WAL flushes performed in the WAL writer.";
         WAL_WRITER_FLUSH_AFTER: i64 = int("wal_writer_flush_after", 128, 0, MAX_INT).unit(Unit::Pages)

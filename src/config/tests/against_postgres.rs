@@ -229,8 +229,6 @@ const ANSWERS: &[(&str, &str, &str)] = &[
         " auto",
         "22023 invalid value for parameter \"plan_cache_mode\": \" auto\" HINT Available values: auto, force_generic_plan, force_custom_plan.",
     ),
-    ("wal_compression", "on", "pglz"),
-    ("wal_compression", "1", "pglz"),
     ("wal_compression", "no", "off"),
     ("backslash_quote", "yes", "on"),
     ("intervalstyle", "SQL_STANDARD", "sql_standard"),

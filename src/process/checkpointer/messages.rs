@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::access::checkpoint::Performed;
-use crate::report::Report;
+use crate::report::{Report, Severity, SqlState};
 
 /// One is done. `distances`: bytes of log since the one before, and what is expected until the next.
 pub fn complete(performed: &Performed, buffers: usize, distances: (f64, f64)) -> Report {
-    let Performed { written, map_written, added, retired, synced, times, record, redo, .. } = performed;
+    let Performed { written, map_written, added, retired, synced, times, record, redo } = performed;
     let percent = written.written as f64 * 100.0 / buffers.max(1) as f64;
     let [write, sync, total] = times.map(seconds);
     let longest = seconds(Duration::from_nanos(synced.longest_ns));
@@ -32,6 +32,12 @@ pub fn too_frequent(elapsed: i64) -> Report {
         .with_hint("Consider increasing the configuration parameter \"max_wal_size\".")
 }
 
+/// `archive_timeout` is over.
+pub fn switch_forced(timeout: i64) -> Report {
+    let text = format!("write-ahead log switch forced (\"archive_timeout\"={timeout})");
+    Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +58,6 @@ mod tests {
             times: [13, 60, 118].map(Duration::from_millis),
             record: Place { start: Lsn::new(0x1D8_2F48), end: Lsn::new(0x1D8_3000) },
             redo: Lsn::new(0x1D8_2EF0),
-            records: 0,
         };
         let expected = "checkpoint complete: wrote 465 buffers (2.8%), wrote 3 SLRU buffers; 1 WAL file(s) added, \
                         0 removed, 2 recycled; write=0.013 s, sync=0.060 s, total=0.118 s; sync files=22, longest=0.008 s, \
