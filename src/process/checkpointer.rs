@@ -43,13 +43,9 @@ struct Checkpointer<'s> {
     last: Monotonic,
     /// Where redo begins by that.
     last_redo: Option<Lsn>,
-    /// Records in the log that begin it or a checkpoint, and those of others when the last checkpoint and the last forced
-    /// switch to a new segment began.
+    /// Records in the log that begin it or a checkpoint, and those of others when the last checkpoint began.
     own_records: u64,
     others_then: u64,
-    others_at_switch: u64,
-    /// When a switch was looked for last, in microseconds since 1970; before that, the start.
-    switched_at_us: i64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
 }
@@ -64,8 +60,6 @@ impl<'s> Checkpointer<'s> {
             last_redo: None,
             own_records: 1,
             others_then: 0,
-            others_at_switch: 0,
-            switched_at_us: jiff::Timestamp::now().as_microsecond(),
             estimate: 0.0,
         }
     }
@@ -92,8 +86,7 @@ impl<'s> Checkpointer<'s> {
         } else {
             self.last.saturating_add(timeout)
         };
-        let switch = self.force_switch(ctx);
-        NextWait::Until(Some(switch.map_or(next, |switch| switch.min(next))))
+        NextWait::Until(Some(next))
     }
 
     fn apply_settings(&self, settings: &Settings) {
@@ -170,35 +163,6 @@ impl<'s> Checkpointer<'s> {
     /// Records in the log that somebody else wrote.
     fn others(&self) -> u64 {
         self.store.engine.wal.statistics().records.saturating_sub(self.own_records)
-    }
-
-    /// Begins a new segment if the last was completed `archive_timeout` ago and something was written since. When to look
-    /// again.
-    fn force_switch(&mut self, ctx: &ProcessContext<'_>) -> Option<Monotonic> {
-        let timeout = ctx.settings.get(config::ARCHIVE_TIMEOUT);
-        let wal = &self.store.engine.wal;
-        if timeout == 0 || !wal.is_archiving() || !self.checkpoints.is_running() {
-            return None;
-        }
-        let now = jiff::Timestamp::now().as_microsecond();
-        let last = wal.completed_at_us().unwrap_or_default().max(self.switched_at_us);
-        let left = (last + timeout * 1_000_000).saturating_sub(now);
-        if left > 0 {
-            return Some(Monotonic::now().saturating_add(Duration::from_micros(left as u64)));
-        }
-        self.switched_at_us = now;
-        let others = self.others();
-        if others != self.others_at_switch {
-            self.others_at_switch = others;
-            match self.store.log.with(|log| log.switch_segment()) {
-                Ok(_) => ctx.log(&messages::switch_forced(timeout)),
-                Err(report) => {
-                    ctx.log(&report);
-                    end_if_broken(&report);
-                }
-            }
-        }
-        Some(Monotonic::now().saturating_add(Duration::from_secs(timeout as u64)))
     }
 
     fn keep(&self, settings: &Settings) -> KeepWal {

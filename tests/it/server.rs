@@ -51,7 +51,7 @@ impl TestServer {
         let name = format!("server-{}", std::process::id());
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
-        let port = 20_000 + (std::process::id() % 40_000) as u16;
+        let port = own_port();
         let output =
             tuskd().args(["init", "--no-sync", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,7 +168,20 @@ impl Drop for TestServer {
         }
         let _ = fs::remove_dir_all(&self.dir);
         let _ = fs::remove_file(self.log_path());
+        forget_socket(self.port);
     }
+}
+
+/// A port of this process's tests. A killed server's socket and lock file may lie there, and be another user's.
+pub fn own_port() -> u16 {
+    let port = 20_000 + (std::process::id() % 40_000) as u16;
+    forget_socket(port);
+    port
+}
+
+fn forget_socket(port: u16) {
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}"));
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}.lock"));
 }
 
 /// The server's program.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::access::checkpoint::Performed;
-use crate::report::{Report, Severity, SqlState};
+use crate::report::Report;
 
 /// One is done. `distances`: bytes of log since the one before, and what is expected until the next.
 pub fn complete(performed: &Performed, buffers: usize, distances: (f64, f64)) -> Report {
@@ -30,12 +30,6 @@ pub fn too_frequent(elapsed: i64) -> Report {
     let seconds = if elapsed == 1 { "second" } else { "seconds" };
     Report::log(format!("checkpoints are occurring too frequently ({elapsed} {seconds} apart)"))
         .with_hint("Consider increasing the configuration parameter \"max_wal_size\".")
-}
-
-/// `archive_timeout` is over.
-pub fn switch_forced(timeout: i64) -> Report {
-    let text = format!("write-ahead log switch forced (\"archive_timeout\"={timeout})");
-    Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text)
 }
 
 #[cfg(test)]
