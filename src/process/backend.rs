@@ -15,6 +15,7 @@ mod session;
 mod startup;
 mod statement_log;
 mod store;
+mod store_views;
 mod tcp;
 mod views;
 mod work;

@@ -7,10 +7,10 @@
 //! A checkpoint begins `checkpoint_timeout` after the last one, when much log was written since, or on request. One that
 //! would find nothing new is not made.
 
+mod archive_timeout;
 mod messages;
 mod spread;
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::context::{NextWait, ProcessContext, Wake};
@@ -24,6 +24,7 @@ use crate::report::{Report, Result, Severity};
 use crate::storage::buffer::{Pace, Unpaced};
 use crate::sync::Monotonic;
 use crate::wal::Lsn;
+use archive_timeout::ArchiveTimeout;
 use spread::Spread;
 
 /// How long it waits behind an error.
@@ -48,6 +49,7 @@ struct Checkpointer<'s> {
     records_then: u64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
+    archive_timeout: ArchiveTimeout,
 }
 
 impl<'s> Checkpointer<'s> {
@@ -60,6 +62,7 @@ impl<'s> Checkpointer<'s> {
             last_redo: None,
             records_then: 0,
             estimate: 0.0,
+            archive_timeout: ArchiveTimeout::new(),
         }
     }
 
@@ -85,7 +88,8 @@ impl<'s> Checkpointer<'s> {
         } else {
             self.last.saturating_add(timeout)
         };
-        NextWait::Until(Some(next))
+        let archive = self.archive_timeout.look(ctx, &self.store);
+        NextWait::Until(archive.into_iter().chain([next]).min())
     }
 
     fn apply_settings(&self, settings: &Settings) {
@@ -144,7 +148,8 @@ impl<'s> Checkpointer<'s> {
         let before = self.last_redo.unwrap_or_else(|| self.store.engine.wal.redo());
         let keep = self.keep(ctx.settings);
         let archives = ctx.settings.get(config::ARCHIVE_MODE) != "off";
-        let may_go = |segment: &str| !archives || !is_waiting_for_archiver(segment);
+        let status = self.store.engine.wal.archive_status();
+        let may_go = |segment: &str| !archives || status.is_archived(segment);
         let hurried = Request::IMMEDIATE.with(Request::SHUTDOWN).with(Request::END_OF_RECOVERY);
         let performed = if request.has(hurried) {
             perform(&self.store, request, &mut Unpaced, &keep, may_go)?
@@ -188,10 +193,22 @@ impl<'s> Checkpointer<'s> {
         }
     }
 
+    /// What was written is archived before the server stops; the checkpoint's record goes to the segment behind.
+    fn switch_for_archiver(&self, ctx: &ProcessContext<'_>) {
+        if ctx.settings.get(config::ARCHIVE_MODE) == "off" {
+            return;
+        }
+        if let Err(report) = self.store.log.with(|log| log.switch_segment()) {
+            ctx.log(&report);
+            end_if_broken(&report);
+        }
+    }
+
     /// The last checkpoint: nobody writes any more.
     fn shut_down(&mut self, ctx: &mut ProcessContext<'_>) {
         ctx.log(&Report::log("shutting down"));
         if self.checkpoints.is_running() {
+            self.switch_for_archiver(ctx);
             let request = self.checkpoints.begin(ctx.me).with(Request::SHUTDOWN).with(Request::IMMEDIATE);
             let result = self.checkpoint(ctx, request);
             if let Err(mut report) = result {
@@ -204,11 +221,6 @@ impl<'s> Checkpointer<'s> {
         }
         ctx.server.signal_postmaster(signals::CHECKPOINT_WRITTEN);
     }
-}
-
-/// Whether the archiver has yet to have this segment.
-fn is_waiting_for_archiver(segment: &str) -> bool {
-    Path::new("pg_wal/archive_status").join(format!("{segment}.ready")).exists()
 }
 
 /// It is not known any more what is on disk: only recovery helps.

@@ -72,7 +72,7 @@ impl StoreHost for Backend<'_, '_, '_> {
 
     fn transaction_id(&mut self, assign: bool) -> Result<Option<u64>> {
         if assign {
-            return self.state.work.begin(self.ctx).transaction.xid().map(|xid| Some(xid.number()));
+            return self.state.work.begin(self.ctx).transaction.assign_top().map(|xid| Some(xid.number()));
         }
         let session = self.state.work.begun();
         Ok(session.and_then(|session| session.transaction.top_xid()).map(Xid::number))
