@@ -5,6 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
+mod store;
 mod users;
 pub mod workers;
 
@@ -18,9 +19,10 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 14] = [
+pub const TESTS: [&[Test]; 15] = [
     lifecycle::TESTS,
     archiving::TESTS,
+    store::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,

@@ -26,7 +26,9 @@ impl ArchiveTimeout {
         let seconds = ctx.settings.get(config::ARCHIVE_TIMEOUT);
         let timeout = Duration::from_secs(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?);
         if !store.engine.checkpoints.is_running() {
-            return None;
+            // Nobody tells when it begins to run.
+            self.last = Monotonic::now();
+            return Some(self.last.saturating_add(timeout));
         }
         self.note_completed(store.engine.wal.completed_at_us());
         let now = Monotonic::now();
