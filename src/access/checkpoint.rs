@@ -225,17 +225,4 @@ fn count(store: &Store<'_>, written: &Written, map_written: u64, [write, sync]: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn segments_are_kept_between_two_bounds() {
-        let keep = |expected| KeepWal { behind: 0, least: 5, most: 64, expected, recycle: true };
-        let at = |segment: u64| Lsn::new(segment * SEGMENT + 100);
-        for (present, redo, expected, ahead) in
-            [(10, 10, 0, 4), (10, 10, 10 * SEGMENT, 12), (10, 10, 1000 * SEGMENT, 63), (30, 10, 0, 0)]
-        {
-            assert_eq!(segments_ahead(at(present), at(redo), &keep(expected)), ahead);
-        }
-    }
-}
+mod tests;

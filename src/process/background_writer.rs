@@ -19,7 +19,7 @@ const ROUNDS_AWAKE: u32 = 2;
 const HIBERNATION: u32 = 50;
 
 /// Its life.
-pub fn main(mut ctx: ProcessContext<'_>) -> ! {
+pub fn main(ctx: ProcessContext<'_>) -> ! {
     let mut cleaner =
         Cleaner { store: ctx.store(), rounds: BackgroundWriter::default(), claims: 0, idle_rounds: 0 };
     ctx.run(WaitEvent::BGWRITER_MAIN, Interrupts::NONE, move |ctx, _| cleaner.step(ctx))

@@ -7,6 +7,7 @@
 //! A checkpoint begins `checkpoint_timeout` after the last one, when much log was written since, or on request. One that
 //! would find nothing new is not made.
 
+mod archive_timeout;
 mod messages;
 mod spread;
 
@@ -23,15 +24,16 @@ use crate::report::{Report, Result, Severity};
 use crate::storage::buffer::{Pace, Unpaced};
 use crate::sync::Monotonic;
 use crate::wal::Lsn;
+use archive_timeout::ArchiveTimeout;
 use spread::Spread;
 
 /// How long it waits behind an error.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(mut ctx: ProcessContext<'_>) -> ! {
+pub fn main(ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&mut ctx);
+    let mut checkpointer = Checkpointer::new(&ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -48,10 +50,11 @@ struct Checkpointer<'s> {
     others_then: u64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
+    archive_timeout: ArchiveTimeout,
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &mut ProcessContext<'s>) -> Self {
+    fn new(ctx: &ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,
@@ -61,6 +64,7 @@ impl<'s> Checkpointer<'s> {
             own_records: 1,
             others_then: 0,
             estimate: 0.0,
+            archive_timeout: ArchiveTimeout::new(),
         }
     }
 
@@ -86,7 +90,8 @@ impl<'s> Checkpointer<'s> {
         } else {
             self.last.saturating_add(timeout)
         };
-        NextWait::Until(Some(next))
+        let archive = self.archive_timeout.look(ctx, &self.store);
+        NextWait::Until(archive.into_iter().chain([next]).min())
     }
 
     fn apply_settings(&self, settings: &Settings) {
@@ -196,10 +201,22 @@ impl<'s> Checkpointer<'s> {
         }
     }
 
+    /// What was written is archived before the server stops; the checkpoint's record goes to the segment behind.
+    fn switch_for_archiver(&self, ctx: &ProcessContext<'_>) {
+        if ctx.settings.get(config::ARCHIVE_MODE) == "off" {
+            return;
+        }
+        if let Err(report) = self.store.log.with(|log| log.switch_segment()) {
+            ctx.log(&report);
+            end_if_broken(&report);
+        }
+    }
+
     /// The last checkpoint: nobody writes any more.
     fn shut_down(&mut self, ctx: &mut ProcessContext<'_>) {
         ctx.log(&Report::log("shutting down"));
         if self.checkpoints.is_running() {
+            self.switch_for_archiver(ctx);
             let request = self.checkpoints.begin(ctx.me).with(Request::SHUTDOWN).with(Request::IMMEDIATE);
             let result = self.checkpoint(ctx, request);
             if let Err(mut report) = result {

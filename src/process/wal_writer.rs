@@ -21,7 +21,7 @@ const ROUNDS_AWAKE: u32 = 50;
 const HIBERNATION: u32 = 25;
 
 /// Its life.
-pub fn main(mut ctx: ProcessContext<'_>) -> ! {
+pub fn main(ctx: ProcessContext<'_>) -> ! {
     let mut writer = WalWriter { store: ctx.store(), idle_rounds: 0, seen: Lsn::INVALID, has_begun: false };
     ctx.run(WaitEvent::WAL_WRITER_MAIN, Interrupts::NONE, move |ctx, wake| writer.step(ctx, wake))
 }
