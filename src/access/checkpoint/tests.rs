@@ -1,5 +1,7 @@
 //! Checkpoints and what a start makes of them: nothing that was committed is lost, whenever the crash comes.
 
+use shmem_layout::transactions::MAP_WORDS;
+
 use super::*;
 use crate::access::StoreSession;
 use crate::access::control_file::StandbySettings;
@@ -8,7 +10,7 @@ use crate::access::recovery::Recovery;
 use crate::access::tests::{INCARNATION, World};
 use crate::storage::buffer::Unpaced;
 use crate::txn::Fate;
-use crate::txn::map::WIDE_IDS;
+use crate::txn::map::{MapPage, MapStore, WIDE_IDS};
 use crate::txn::prepared::{Finish, Finisher};
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -118,6 +120,19 @@ fn a_crash_at_any_time_around_checkpoints_loses_no_end() {
     // And once more, from the log of that start.
     transact(&again.store(2), 5, &mut ends);
     check(&start(&again, 5), &ends);
+}
+
+/// A map file that a process had made itself could not be read by it: it kept the descriptor by which it was made.
+#[test]
+fn who_made_a_map_file_can_read_it() {
+    let world = world();
+    let store = world.store(2);
+    let pages = store.transactions.map().pages();
+    let mut words = [7; MAP_WORDS];
+    pages.write(MapPage::Wide(3), &words, crate::txn::Lsn::INVALID).expect("the disk works");
+    words.fill(0);
+    assert_eq!(pages.read(MapPage::Wide(3), &mut words), Ok(true));
+    assert!(words.iter().all(|word| *word == 7));
 }
 
 /// Narrow pages count from the checkpoint that knows of them, and wide ones go behind it.
