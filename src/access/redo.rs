@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::relation_files::MadeFiles;
 use super::rmgr::ResourceManagers;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::StorageSession;
@@ -81,12 +82,13 @@ pub struct Redo<'a, 's> {
     storage: &'a StorageSession<'s>,
     managers: ResourceManagers<'a>,
     missing: MissingPages,
+    made: MadeFiles,
 }
 
 impl<'a, 's> Redo<'a, 's> {
     /// Through this session.
     pub fn new(storage: &'a StorageSession<'s>, managers: ResourceManagers<'a>) -> Self {
-        Self { storage, managers, missing: MissingPages::default() }
+        Self { storage, managers, missing: MissingPages::default(), made: MadeFiles::default() }
     }
 
     /// The pages and files.
@@ -97,6 +99,11 @@ impl<'a, 's> Redo<'a, 's> {
     /// Pages that were not there.
     pub fn missing(&self) -> &MissingPages {
         &self.missing
+    }
+
+    /// Files of transactions whose end has not come yet.
+    pub fn made(&self) -> &MadeFiles {
+        &self.made
     }
 
     /// Makes a record's change again.

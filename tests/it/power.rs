@@ -78,6 +78,25 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The files below a folder, as they are now, are durable.
+    pub fn add_durable(&mut self, folder: &Path) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                self.add_durable(&path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a file");
+            let mut content =
+                Content { durable_len: bytes.len() as u64, len: bytes.len() as u64, ..Content::default() };
+            cut(0, &bytes).into_iter().for_each(|(sector, bytes)| put(&mut content.durable, sector, bytes));
+            self.files.push(content);
+            let file = self.files.len() - 1;
+            self.names.insert(path.clone(), file);
+            self.folders.entry(folder.to_owned()).or_default().durable.insert(path, file);
+        }
+    }
+
     /// The next entry of the record.
     pub fn apply(&mut self, entry: &Entry) {
         match entry {

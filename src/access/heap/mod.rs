@@ -26,6 +26,7 @@ pub mod redo;
 pub mod scan;
 mod serial;
 mod space;
+pub mod toast;
 pub mod tuple;
 pub mod update;
 pub mod vacuum;
@@ -96,6 +97,11 @@ impl Heap {
     /// Number of its blocks.
     pub fn blocks(&self, store: &Store<'_>) -> Result<u32> {
         store.storage.files().blocks(self.fork(Fork::Main))
+    }
+
+    /// Somebody may have cut the heap off: what this session remembers of its blocks does not count any more.
+    pub fn forget_target(&self) {
+        self.target.set(None);
     }
 
     fn tag(&self, block: BlockNumber) -> BufferTag {

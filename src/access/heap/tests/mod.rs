@@ -2,7 +2,9 @@
 
 mod basics;
 mod model;
+mod oversized;
 mod vacuuming;
+mod waiting;
 
 use std::time::Duration;
 
