@@ -149,6 +149,19 @@ where
         self.levels.first()?.xid
     }
 
+    /// The transaction's own id, given out if need be, whatever savepoints are open.
+    pub fn assign_top(&mut self) -> Result<Xid> {
+        if let Some(xid) = self.top_xid() {
+            return Ok(xid);
+        }
+        let xid = self.transactions.assign()?;
+        self.levels.first_mut().expect("a transaction has begun").xid = Some(xid);
+        if let Some(serializable) = &self.serializable {
+            serializable.set_xid(self.transactions.me, xid);
+        }
+        Ok(xid)
+    }
+
     /// The id for what is written now, given out if need be, with those of the levels around it.
     pub fn xid(&mut self) -> Result<Xid> {
         let had_none = self.top_xid().is_none();
@@ -312,6 +325,7 @@ where
         } else {
             self.make_answerable()?;
             self.transactions.words().acknowledge(lsn);
+            self.log.leave(lsn);
         }
         self.transactions.forget();
         self.finish();
