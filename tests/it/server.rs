@@ -5,7 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
-mod store;
+mod store_sql;
 mod users;
 pub mod workers;
 
@@ -22,7 +22,7 @@ use crate::harness::Test;
 pub const TESTS: [&[Test]; 15] = [
     lifecycle::TESTS,
     archiving::TESTS,
-    store::TESTS,
+    store_sql::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
