@@ -23,6 +23,9 @@ use crate::wal::lsn::SEGMENT;
 use crate::wal::segments::Retired;
 use crate::wal::{Lsn, Place, RmgrId, Timeline};
 
+/// Records that a checkpoint writes: the redo position's and its own.
+pub const OWN_RECORDS: u64 = 2;
+
 /// How much log is kept, in segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeepWal {
@@ -57,8 +60,6 @@ pub struct Performed {
     pub record: Place,
     /// Where redo begins.
     pub redo: Lsn,
-    /// Records in the log if nobody but the checkpoint has written any since it began.
-    pub records: u64,
 }
 
 /// Performs a checkpoint. `may_go` is asked of each segment that could be removed.
@@ -80,8 +81,6 @@ pub fn perform(
             control.state = DbState::ShuttingDown
         })?;
     }
-    // The redo position's and the checkpoint's own.
-    let records = engine.wal.statistics().records + 2;
     let redo = store.log.with(|log| log.begin_checkpoint())?.start;
     // What every snapshot shows, and a start too.
     let horizon = engine.words.horizon(&store.log).min(super::shared_log::to_txn(engine.wal.durable()));
@@ -112,7 +111,7 @@ pub fn perform(
     let (retired, added) = retire(store, redo, keep, is_shutdown, may_go)?;
     count(store, &written, map_written, [write_time, sync_time]);
     let times = [write_time, sync_time, since(started)];
-    Ok(Performed { written, map_written, added, retired, synced, times, record, redo, records })
+    Ok(Performed { written, map_written, added, retired, synced, times, record, redo })
 }
 
 fn since(started: Monotonic) -> Duration {

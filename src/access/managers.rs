@@ -1,6 +1,10 @@
 //! The resource managers of a server: the one list.
 
+use super::btree::BTreeRecords;
 use super::checkpoint_record::{CHECKPOINT_ONLINE, CHECKPOINT_SHUTDOWN, NEXT_OID};
+use super::heap::cleanup::CleanupRedo;
+use super::heap::lockers::LockersRedo;
+use super::heap::redo::HeapRedo;
 use super::message::MessageManager;
 use super::redo::Redo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
@@ -9,7 +13,8 @@ use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 3] = [&LogManager, &TransactionManager, &MessageManager];
+static MANAGERS: [&dyn ResourceManager; 7] =
+    [&LogManager, &TransactionManager, &MessageManager, &HeapRedo, &BTreeRecords, &CleanupRedo, &LockersRedo];
 
 /// All of them.
 pub fn managers() -> ResourceManagers<'static> {

@@ -5,28 +5,37 @@
 //! The access methods stand on these; SQL is nowhere in sight.
 
 pub mod bootstrap;
+pub mod btree;
 pub mod change;
 pub mod checkpoint;
 pub mod checkpoint_record;
 pub mod checkpoints;
 pub mod control_file;
+pub mod ctid;
 pub mod data_sync;
 pub mod describe;
 pub mod engine;
 mod fields;
+pub mod heap;
 pub mod managers;
 pub mod map_files;
 pub mod message;
 pub mod recovery;
 pub mod redo;
 pub mod rmgr;
+pub mod row;
 pub mod shared_log;
+pub mod table;
 pub mod twophase;
+pub mod visibility;
+pub mod wal_writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use change::{BlockUse, Change, Changing};
+pub use ctid::Ctid;
 pub use engine::{Engine, EngineSize, Store, StoreSession};
 pub use redo::{Redo, RedoPage};
+pub use row::{Column, ColumnStorage, Datum, OwnedDatum, RowLayout, RowReader};
 pub use shared_log::SharedLog;

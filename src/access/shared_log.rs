@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::rmgr;
+use super::wal_writer::WalWriterBell;
 use crate::ipc::Proc;
 use crate::report::Result;
 use crate::storage::LogBarrier;
@@ -17,6 +18,7 @@ use crate::wal::{Inserted, Lsn, Place, RecordBuilder, Room, Wal, WalSession};
 pub struct SharedLog<'s> {
     wal: &'s Wal<'s>,
     me: &'s Proc<'s>,
+    bell: Option<WalWriterBell<'s>>,
     inner: Rc<RefCell<Inner<'s>>>,
 }
 
@@ -32,7 +34,14 @@ impl<'s> SharedLog<'s> {
     pub fn new(me: &'s Proc<'s>, session: WalSession<'s, 's>) -> Self {
         let wal = session.wal();
         let inner = Inner { session, builder: RecordBuilder::new(), room: None };
-        Self { wal, me, inner: Rc::new(RefCell::new(inner)) }
+        Self { wal, me, bell: None, inner: Rc::new(RefCell::new(inner)) }
+    }
+
+    /// With a WAL writer to be woken for what nobody waits for.
+    #[must_use]
+    pub fn with_bell(mut self, bell: WalWriterBell<'s>) -> Self {
+        self.bell = Some(bell);
+        self
     }
 
     /// The log.
@@ -147,5 +156,11 @@ impl CommitLog for SharedLog<'_> {
 
     fn flush(&mut self, lsn: txn::Lsn) -> Result<()> {
         self.make_durable(to_wal(lsn))
+    }
+
+    fn leave(&mut self, _: txn::Lsn) {
+        if let Some(bell) = &self.bell {
+            bell.ring(self.me, self.wal);
+        }
     }
 }

@@ -67,6 +67,9 @@ stop_points! {
     FileExtended "A file is longer, the new pages' buffers not valid yet.";
     SyncEntryFilled "An entry of the table of files to be synced has its key, and is not in use yet.";
     FileSynced "A file is synced, and still noted to be.";
+    BTreeSplit "A page of a B-tree is split, its right half has no downlink yet.";
+    BTreeUnlinked "A leaf of a B-tree is deleted, the pages around it still locked.";
+    BTreeParentLocked "The parent of a split page of a B-tree is locked, the downlink not put in yet.";
 }
 
 const _: () = assert!(StopPoint::ALL.len() <= shmem_layout::stop_points::STOP_POINTS);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::context::{NextWait, ProcessContext, Wake};
 use super::server::signals;
 use crate::access::Store;
-use crate::access::checkpoint::{KeepWal, Performed, perform};
+use crate::access::checkpoint::{KeepWal, OWN_RECORDS, Performed, perform};
 use crate::access::checkpoints::{Checkpoints, Count, Request};
 use crate::config::{self, Settings};
 use crate::ipc::{Interrupts, WaitEvent};
@@ -31,9 +31,9 @@ use spread::Spread;
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(ctx: ProcessContext<'_>) -> ! {
+pub fn main(mut ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&ctx);
+    let mut checkpointer = Checkpointer::new(&mut ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -45,22 +45,24 @@ struct Checkpointer<'s> {
     last: Monotonic,
     /// Where redo begins by that.
     last_redo: Option<Lsn>,
-    /// Records in the log when that was done.
-    records_then: u64,
+    /// Records in the log that begin it or a checkpoint, and those of others when the last checkpoint began.
+    own_records: u64,
+    others_then: u64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
     archive_timeout: ArchiveTimeout,
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &ProcessContext<'s>) -> Self {
+    fn new(ctx: &mut ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,
             has_begun: false,
             last: Monotonic::now(),
             last_redo: None,
-            records_then: 0,
+            own_records: 1,
+            others_then: 0,
             estimate: 0.0,
             archive_timeout: ArchiveTimeout::new(),
         }
@@ -137,8 +139,8 @@ impl<'s> Checkpointer<'s> {
         self.warn_of_frequency(ctx, request);
         self.last = Monotonic::now();
         let is_wanted = Request::SHUTDOWN.with(Request::END_OF_RECOVERY).with(Request::FORCE);
-        let records = self.store.engine.wal.statistics().records;
-        if !request.has(is_wanted) && records == self.records_then {
+        let others = self.others();
+        if !request.has(is_wanted) && others == self.others_then {
             return Ok(());
         }
         let logs = ctx.settings.get(config::LOG_CHECKPOINTS);
@@ -147,8 +149,8 @@ impl<'s> Checkpointer<'s> {
         }
         let before = self.last_redo.unwrap_or_else(|| self.store.engine.wal.redo());
         let keep = self.keep(ctx.settings);
-        let archives = ctx.settings.get(config::ARCHIVE_MODE) != "off";
-        let status = self.store.engine.wal.archive_status();
+        let wal = &self.store.engine.wal;
+        let (archives, status) = (wal.is_archiving(), wal.archive_status());
         let may_go = |segment: &str| !archives || status.is_archived(segment);
         let hurried = Request::IMMEDIATE.with(Request::SHUTDOWN).with(Request::END_OF_RECOVERY);
         let performed = if request.has(hurried) {
@@ -157,8 +159,15 @@ impl<'s> Checkpointer<'s> {
             let mut spread = Spread::new(ctx, &self.store, self.checkpoints);
             perform(&self.store, request, &mut spread as &mut dyn Pace, &keep, may_go)?
         };
+        self.own_records += OWN_RECORDS;
+        self.others_then = others;
         self.done(ctx, &performed, before, logs);
         Ok(())
+    }
+
+    /// Records in the log that somebody else wrote.
+    fn others(&self) -> u64 {
+        self.store.engine.wal.statistics().records.saturating_sub(self.own_records)
     }
 
     fn keep(&self, settings: &Settings) -> KeepWal {
@@ -182,7 +191,6 @@ impl<'s> Checkpointer<'s> {
             let buffers = self.store.engine.pool.len();
             ctx.log(&messages::complete(performed, buffers, (distance, self.estimate)));
         }
-        self.records_then = performed.records;
     }
 
     fn warn_of_frequency(&self, ctx: &ProcessContext<'_>, request: Request) {

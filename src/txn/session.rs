@@ -311,6 +311,7 @@ where
         } else {
             self.make_answerable()?;
             self.transactions.words().acknowledge(lsn);
+            self.log.leave(lsn);
         }
         self.transactions.forget();
         self.finish();

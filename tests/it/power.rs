@@ -1,8 +1,9 @@
 //! What a power failure could have left: states of a disk, built from a record of all writes and syncs.
 //!
 //! The rules: what was synced, by a sync that began when its write was over, is there; so is a write that was its own sync,
-//! once it was over. Of every other write, over or still on its way, any of its 512-byte sectors may be there. Names follow
-//! their order: some of the changes since the folder was synced are there, and none behind one that is not.
+//! once it was over. Of every other write, over or still on its way, any of its 512-byte sectors may be there. A file is as
+//! long as it was synced to be, or as any change of its length since then made it. Names follow their order: some of the
+//! changes since the folder was synced are there, and none behind one that is not.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -22,16 +23,26 @@ type Sectors = BTreeMap<u64, Vec<u8>>;
 #[derive(Clone, Default)]
 struct Content {
     durable: Sectors,
-    /// Writes that may be there or not, in the order in which they began.
+    durable_len: u64,
+    /// Changes that may be there or not, in the order in which they began.
     pending: Vec<Pending>,
+    /// Its length now, all of them counted.
     len: u64,
 }
 
 #[derive(Clone)]
 struct Pending {
     number: u64,
-    sectors: Sectors,
+    change: Change,
+    /// How long the file is behind it.
+    len: u64,
     is_over: bool,
+}
+
+#[derive(Clone)]
+enum Change {
+    Write(Sectors),
+    SetLength,
 }
 
 #[derive(Clone)]
@@ -47,15 +58,21 @@ struct Syncing {
     covers: Vec<u64>,
 }
 
+/// Names in one folder: those that are durable, and what was done to them since.
+#[derive(Default)]
+struct Folder {
+    durable: HashMap<PathBuf, usize>,
+    unsynced: Vec<NameChange>,
+}
+
 /// A disk at some moment of the record.
 #[derive(Default)]
 pub struct Disk {
     files: Vec<Content>,
-    durable_names: HashMap<PathBuf, usize>,
     names: HashMap<PathBuf, usize>,
-    unsynced_names: Vec<NameChange>,
+    folders: BTreeMap<PathBuf, Folder>,
     syncing: HashMap<u64, Syncing>,
-    syncing_folder: HashMap<u64, usize>,
+    syncing_folder: HashMap<u64, (PathBuf, usize)>,
     /// Operations that have begun, by number.
     begun: HashMap<u64, Recorded>,
 }
@@ -76,9 +93,14 @@ impl Disk {
             Recorded::Write { path, offset, bytes, .. } => {
                 let Some(file) = self.names.get(path) else { return };
                 let content = &mut self.files[*file];
-                let sectors = cut(*offset, bytes);
-                content.pending.push(Pending { number, sectors, is_over: false });
                 content.len = content.len.max(offset + bytes.len() as u64);
+                content.change(number, Change::Write(cut(*offset, bytes)));
+            }
+            Recorded::SetLength { path, length } => {
+                let Some(file) = self.names.get(path) else { return };
+                let content = &mut self.files[*file];
+                content.len = *length;
+                content.change(number, Change::SetLength);
             }
             Recorded::Sync(path) => {
                 let Some(file) = self.names.get(path) else { return };
@@ -86,8 +108,9 @@ impl Disk {
                 let covers = over.map(|write| write.number).collect();
                 self.syncing.insert(number, Syncing { file: *file, covers });
             }
-            Recorded::SyncFolder(_) => {
-                self.syncing_folder.insert(number, self.unsynced_names.len());
+            Recorded::SyncFolder(path) => {
+                let count = self.folders.get(path).map_or(0, |folder| folder.unsynced.len());
+                self.syncing_folder.insert(number, (path.clone(), count));
             }
             // A file has its name for everybody once the operation has begun; the record's writer waits for its end.
             Recorded::Create(path) => {
@@ -96,15 +119,13 @@ impl Disk {
             }
             Recorded::Rename { from, to } => self.change_name(NameChange::Rename(from.clone(), to.clone())),
             Recorded::Remove(path) => self.change_name(NameChange::Remove(path.clone())),
-            Recorded::SetLength { path, .. } => {
-                panic!("the log never sets a length, so this disk knows none: {}", path.display())
-            }
         }
     }
 
     fn change_name(&mut self, change: NameChange) {
         apply_name(&mut self.names, &change);
-        self.unsynced_names.push(change);
+        let folder = change.path().parent().expect("a file lies in a folder");
+        self.folders.entry(folder.to_owned()).or_default().unsynced.push(change);
     }
 
     fn end(&mut self, number: u64) {
@@ -114,8 +135,8 @@ impl Disk {
                 let content = &mut self.files[*file];
                 if durable {
                     content.settle(|write| write.number == number);
-                } else if let Some(write) = content.pending.iter_mut().find(|w| w.number == number) {
-                    write.is_over = true;
+                } else {
+                    content.is_over(number);
                 }
             }
             Some(Recorded::Sync(_)) => {
@@ -124,63 +145,130 @@ impl Disk {
                 }
             }
             Some(Recorded::SyncFolder(_)) => {
-                let Some(count) = self.syncing_folder.remove(&number) else { return };
-                for change in self.unsynced_names.drain(..count.min(self.unsynced_names.len())) {
-                    apply_name(&mut self.durable_names, &change);
+                let Some((path, count)) = self.syncing_folder.remove(&number) else { return };
+                let Some(folder) = self.folders.get_mut(&path) else { return };
+                for change in folder.unsynced.drain(..count.min(folder.unsynced.len())) {
+                    apply_name(&mut folder.durable, &change);
                 }
-                for other in self.syncing_folder.values_mut() {
+                for (_, other) in self.syncing_folder.values_mut().filter(|(other, _)| *other == path) {
                     *other = other.saturating_sub(count);
                 }
+            }
+            Some(Recorded::SetLength { path, .. }) => {
+                let Some(file) = self.names.get(&path) else { return };
+                self.files[*file].is_over(number);
             }
             _ => {}
         }
     }
 
-    /// Writes to `folder`, which is empty, what a power failure now might leave.
-    pub fn write_failed(&self, folder: &Path, rng: &mut Rng) {
-        let mut names = self.durable_names.clone();
-        let kept = rng.below(self.unsynced_names.len() as u64 + 1) as usize;
-        for change in &self.unsynced_names[..kept] {
-            apply_name(&mut names, change);
-        }
-        for (path, file) in names {
-            let content = &self.files[file];
-            let mut sectors = content.durable.clone();
-            for at in shuffled(content.pending.len(), rng) {
-                for (sector, bytes) in &content.pending[at].sectors {
-                    if rng.below(2) == 0 {
-                        sectors.insert(*sector, bytes.clone());
-                    }
-                }
-            }
-            let name = path.file_name().expect("a file's path");
-            let written = File::create(folder.join(name)).expect("the disk has room");
-            written.set_len(content.len).expect("the disk has room");
-            for (sector, bytes) in sectors {
-                written.write_all_at(&bytes, sector * SECTOR as u64).expect("the disk has room");
+    /// Writes to `folder` what a power failure now might leave of the files below `root`; their folders are there.
+    pub fn write_failed(&self, root: &Path, folder: &Path, rng: &mut Rng) {
+        for names in self.folders.values() {
+            let mut found = names.durable.clone();
+            let kept = rng.below(names.unsynced.len() as u64 + 1) as usize;
+            names.unsynced[..kept].iter().for_each(|change| apply_name(&mut found, change));
+            for (path, file) in found {
+                let name = path.strip_prefix(root).expect("a file below the root");
+                self.files[file].write_failed(&folder.join(name), rng);
             }
         }
     }
 }
 
 impl Content {
-    /// Makes writes durable. What was over before and lies under them cannot come back.
+    fn change(&mut self, number: u64, change: Change) {
+        let len = self.len;
+        self.pending.push(Pending { number, change, len, is_over: false });
+    }
+
+    fn is_over(&mut self, number: u64) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.number == number) {
+            pending.is_over = true;
+        }
+    }
+
+    /// Makes changes durable. What was over before and lies under them cannot come back.
     fn settle(&mut self, settles: impl Fn(&Pending) -> bool) {
         let (settled, mut left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(|write| settles(write));
-        for write in settled {
-            for other in left.iter_mut().filter(|other| other.is_over) {
-                other.sectors.retain(|sector, _| !write.sectors.contains_key(sector));
-            }
-            for (sector, bytes) in write.sectors {
-                if bytes.iter().all(|b| *b == 0) {
-                    self.durable.remove(&sector);
-                } else {
-                    self.durable.insert(sector, bytes);
+            std::mem::take(&mut self.pending).into_iter().partition(|pending| settles(pending));
+        for pending in settled {
+            match pending.change {
+                Change::Write(written) => {
+                    for other in left.iter_mut().filter(|other| other.is_over) {
+                        if let Change::Write(sectors) = &mut other.change {
+                            sectors.retain(|sector, _| !written.contains_key(sector));
+                        }
+                    }
+                    self.durable_len = self.durable_len.max(pending.len);
+                    for (sector, bytes) in written {
+                        put(&mut self.durable, sector, bytes);
+                    }
+                }
+                Change::SetLength => {
+                    self.durable_len = pending.len;
+                    cut_off(&mut self.durable, pending.len);
                 }
             }
         }
         self.pending = left;
+    }
+
+    fn write_failed(&self, path: &Path, rng: &mut Rng) {
+        let (sectors, len) = self.failed(rng);
+        let written = File::create(path).expect("the disk has room");
+        written.set_len(len).expect("the disk has room");
+        for (sector, bytes) in sectors {
+            written.write_all_at(&bytes, sector * SECTOR as u64).expect("the disk has room");
+        }
+    }
+
+    /// Lengths change in order, so some first ones of their changes are there; of what was written, any sectors.
+    fn failed(&self, rng: &mut Rng) -> (Sectors, u64) {
+        let all = self.pending.len();
+        let lengths = if rng.below(2) == 0 { all } else { rng.below(all as u64 + 1) as usize };
+        let is_cut = |at: &usize| matches!(self.pending[*at].change, Change::SetLength);
+        let cuts: Vec<_> = (0..lengths).filter(is_cut).collect();
+        let len_behind = |write: usize| {
+            let behind = cuts.iter().filter(|cut| **cut > write).map(|cut| self.pending[*cut].len);
+            behind.min().unwrap_or(u64::MAX)
+        };
+        let mut sectors = self.durable.clone();
+        cut_off(&mut sectors, cuts.iter().map(|cut| self.pending[*cut].len).min().unwrap_or(u64::MAX));
+        for at in shuffled(all, rng) {
+            let Change::Write(written) = &self.pending[at].change else { continue };
+            let end = len_behind(at).div_ceil(SECTOR as u64);
+            for (sector, bytes) in written.iter().filter(|(sector, _)| **sector < end) {
+                if rng.below(2) == 0 {
+                    put(&mut sectors, *sector, bytes.clone());
+                }
+            }
+        }
+        let len = self.pending[..lengths].last().map_or(self.durable_len, |pending| pending.len);
+        let len = if cuts.is_empty() { len.max(self.durable_len) } else { len };
+        cut_off(&mut sectors, len);
+        (sectors, len)
+    }
+}
+
+fn put(sectors: &mut Sectors, number: u64, bytes: Vec<u8>) {
+    if bytes.iter().all(|byte| *byte == 0) {
+        sectors.remove(&number);
+    } else {
+        sectors.insert(number, bytes);
+    }
+}
+
+/// Takes away what lies behind a file's end.
+fn cut_off(sectors: &mut Sectors, len: u64) {
+    sectors.split_off(&len.div_ceil(SECTOR as u64));
+}
+
+impl NameChange {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Link(path, _) | Self::Remove(path) | Self::Rename(path, _) => path,
+        }
     }
 }
 

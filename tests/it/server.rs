@@ -5,6 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 mod lifecycle;
+pub mod store;
 mod store_sql;
 mod users;
 pub mod workers;
@@ -19,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 15] = [
+pub const TESTS: [&[Test]; 16] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store_sql::TESTS,
@@ -31,6 +32,7 @@ pub const TESTS: [&[Test]; 15] = [
     connections::statements::TESTS,
     connections::differ::TESTS,
     connections::tcp::TESTS,
+    store::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],
@@ -51,7 +53,7 @@ impl TestServer {
         let name = format!("server-{}", std::process::id());
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
-        let port = 20_000 + (std::process::id() % 40_000) as u16;
+        let port = own_port();
         let output =
             tuskd().args(["init", "--no-sync", "-A", "trust", "-D"]).arg(&dir).output().expect("tuskd runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,7 +170,20 @@ impl Drop for TestServer {
         }
         let _ = fs::remove_dir_all(&self.dir);
         let _ = fs::remove_file(self.log_path());
+        forget_socket(self.port);
     }
+}
+
+/// A port of this process's tests. A killed server's socket and lock file may lie there, and be another user's.
+pub fn own_port() -> u16 {
+    let port = 20_000 + (std::process::id() % 40_000) as u16;
+    forget_socket(port);
+    port
+}
+
+fn forget_socket(port: u16) {
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}"));
+    let _ = fs::remove_file(format!("/tmp/.s.PGSQL.{port}.lock"));
 }
 
 /// The server's program.

@@ -40,7 +40,11 @@ pub const SCENARIOS: [Scenario; 11] = [
         statements::constant_select,
     ),
     ("select_prepared", "the same, prepared", statements::prepared_select),
-    ("commit", "a transaction that writes a record and commits, in a session of a server", statements::commit),
+    (
+        "commit",
+        "a transaction that writes a record and commits, in a session of a server",
+        statements::commit,
+    ),
     ("commit_async", "the same with synchronous_commit = off", statements::commit_asynchronously),
 ];
 

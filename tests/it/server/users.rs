@@ -7,7 +7,7 @@ use std::process::Output;
 
 use rustix::process::Signal;
 
-use super::{TestServer, tuskd};
+use super::{TestServer, own_port, tuskd};
 use crate::harness::{Skip, Test, tests};
 
 /// The tests of this module.
@@ -45,7 +45,7 @@ impl Place {
     }
 
     fn server(&self) -> TestServer {
-        TestServer { dir: self.data(), port: port(), child: None }
+        TestServer { dir: self.data(), port: own_port(), child: None }
     }
 }
 
@@ -53,10 +53,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn port() -> u16 {
-    20_000 + (std::process::id() % 40_000) as u16
 }
 
 fn run(args: &[&str], data: &Path) -> Output {
@@ -130,7 +126,7 @@ fn a_server_starts_in_the_background_as_a_user() -> Result<(), Skip> {
     assert!(!stderr(&made).contains("root"), "{}", stderr(&made));
     let roles = tuskd::auth::roles::RolesFile::read(&data).expect("init wrote it");
     assert!(roles.by_name(USER).is_some_and(|role| role.superuser), "the owner of the cluster");
-    let port = port().to_string();
+    let port = own_port().to_string();
     let log_text = log.display().to_string();
     let options =
         ["start", "--user", USER, "-p", &port, "-k", "/tmp", "-c", "listen_addresses=", "-l", &log_text];

@@ -3,6 +3,7 @@
 //! goes on from it.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use tuskd::os::file::Files;
@@ -46,7 +47,7 @@ fn the_log_survives_power_failures() {
                 }
             }
             at = cut as usize;
-            check(&disk, &acknowledged, style, &mut rng);
+            check(&disk, &folder.0, &acknowledged, style, &mut rng);
         }
         let total: u64 = acknowledged.values().sum();
         println!(
@@ -57,7 +58,7 @@ fn the_log_survives_power_failures() {
 }
 
 /// Runs workers for a while with a recorder beneath them.
-fn record_a_run(folder: &Folder, path: &std::path::Path, style: Style, rng: &mut Rng) -> Vec<Entry> {
+fn record_a_run(folder: &Folder, path: &Path, style: Style, rng: &mut Rng) -> Vec<Entry> {
     let recorder = Rc::new(Recorder::create(path).expect("the disk has room"));
     let world = WalWorld::new(&folder.0, style, Files::watched(recorder.clone()));
     let me = world.join();
@@ -82,9 +83,9 @@ fn record_a_run(folder: &Folder, path: &std::path::Path, style: Style, rng: &mut
 }
 
 /// One failure: what is read, and that a start behind it is read too.
-fn check(disk: &Disk, acknowledged: &HashMap<u64, u64>, style: Style, rng: &mut Rng) {
+fn check(disk: &Disk, root: &Path, acknowledged: &HashMap<u64, u64>, style: Style, rng: &mut Rng) {
     let folder = Folder::new("power-state");
-    disk.write_failed(&folder.0, rng);
+    disk.write_failed(root, &folder.0, rng);
     let (counts, before) = read(&folder.0);
     for (worker, acknowledged) in acknowledged {
         let found = counts.get(worker).copied().unwrap_or(0);
