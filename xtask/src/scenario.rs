@@ -16,7 +16,7 @@ mod world;
 pub type Scenario = (&'static str, &'static str, fn(count: u64) -> Result<()>);
 
 /// All scenarios, in the order in which they are reported.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 13] = [
     (
         "write_one_byte",
         "write one byte to /dev/null: the counting itself adds nothing",
