@@ -30,7 +30,7 @@ impl Exchanges {
 
     /// The server sleeps in epoll.
     pub fn by_epoll(placement: Placement) -> Self {
-        Self::start(World::with_latch_fds(1), IoMethod::Sync, placement)
+        Self::start(World::new(1, &[]), IoMethod::Sync, placement)
     }
 
     fn start(mut world: World, method: IoMethod, placement: Placement) -> Self {
@@ -41,7 +41,9 @@ impl Exchanges {
         let id = world.claim();
         let server = ForkedPeer::spawn(placement, || {
             let me = world.enter(id);
-            let wait_set = WaitSet::new(me, choice, None).expect("making a wait set");
+            let mut wait_set = WaitSet::new(me, choice, None).expect("making a wait set");
+            // At once, not after some exchanges.
+            assert_eq!(wait_set.ring().is_some(), method == IoMethod::IoUring);
             serve(me, wait_set, connection.try_clone().expect("copying a descriptor"));
         });
         Self { _server: server, client }

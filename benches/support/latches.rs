@@ -111,7 +111,9 @@ pub struct InRing {
 impl Side for InRing {
     fn new(me: &'static Proc<'static>, _shared: &Shared) -> Self {
         let choice = IoMethod::IoUring.choose().expect("this bench needs io_uring");
-        Self { me, wait_set: WaitSet::new(me, choice, None).expect("making a wait set") }
+        let mut wait_set = WaitSet::new(me, choice, None).expect("making a wait set");
+        assert!(wait_set.ring().is_some(), "not what is measured");
+        Self { me, wait_set }
     }
 
     fn ring(&mut self, peer: SlotIndex) {

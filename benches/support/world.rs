@@ -17,24 +17,11 @@ pub struct World {
 impl World {
     /// For so many processes, with more regions behind the runtime's own. Make it before the forks.
     pub fn new(max_processes: usize, more: &[RegionSpec]) -> Self {
-        Self::make(max_processes, more, |ipc| ipc)
-    }
-
-    /// The same without more regions, for processes that sleep in epoll.
-    pub fn with_latch_fds(max_processes: usize) -> Self {
-        Self::make(max_processes, &[], |ipc| ipc.with_latch_fds().expect("making eventfds"))
-    }
-
-    fn make(
-        max_processes: usize,
-        more: &[RegionSpec],
-        finish: impl FnOnce(Ipc<'static>) -> Ipc<'static>,
-    ) -> Self {
         let plan = Plan::new(&[Ipc::region_specs(max_processes), more.to_vec()].concat());
         let plan = plan.expect("a bench's regions are few and small");
         let segment = Segment::create(&plan, HugePages::Try, None).expect("making a segment");
         let segment: &'static Segment = Box::leak(Box::new(segment));
-        let ipc = finish(Ipc::open(segment).expect("opening what was planned"));
+        let ipc = Ipc::open(segment).expect("opening what was planned");
         let ipc: &'static Ipc = Box::leak(Box::new(ipc));
         Self { ipc, slots: SlotTable::new(ipc.slots()) }
     }

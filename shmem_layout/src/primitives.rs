@@ -9,15 +9,17 @@ use crate::atomic::{AtomicU32, AtomicU64};
 /// | --- | --- | --- | --- | --- |
 /// | 0 | `SET` | whoever has news for the owner | the owner, before it looks for news | the owner will not sleep |
 /// | 1 | `WAITING` | the owner, before it sleeps on this word | the owner, when it runs again | who sets `SET` first calls futex wake |
-/// | 2 | `WAITING_FD` | the owner, before it sleeps in epoll | the owner, when it runs again | who sets `SET` first writes the owner's eventfd |
+/// | 2 | `WAITING_IN_EPOLL` | the owner, before it sleeps in epoll | the owner, when it runs again | `sleeper` is its thread; who sets `SET` first sends that SIGURG |
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct LatchWord {
     /// The word, a futex.
     pub word: AtomicU32,
+    /// The thread that last slept in epoll, as the kernel numbers threads; written by the owner.
+    pub sleeper: AtomicU32,
 }
 
-shared_layout!(LatchWord, size 4, align 4, { 0 => word: AtomicU32 });
+shared_layout!(LatchWord, size 8, align 4, { 0 => word: AtomicU32, 4 => sleeper: AtomicU32 });
 
 impl LatchWord {
     /// There is news.
@@ -25,7 +27,7 @@ impl LatchWord {
     /// The owner sleeps, or is about to, on this word.
     pub const WAITING: u32 = 2;
     /// The owner sleeps, or is about to, in epoll.
-    pub const WAITING_FD: u32 = 4;
+    pub const WAITING_IN_EPOLL: u32 = 4;
 }
 
 /// A condition variable.

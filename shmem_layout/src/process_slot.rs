@@ -46,7 +46,7 @@ pub struct ProcessSlot {
     /// One bit per pending interrupt (`tuskd::ipc::interrupts`): set by anybody, cleared by the owner.
     pub interrupts: AtomicU32,
     /// Zero; keeps others' writes off the owner's line.
-    pub reserved_shared: [u8; 56],
+    pub reserved_shared: [u8; 52],
 
     /// How often the slot was given out.
     pub generation: AtomicU32,
@@ -80,8 +80,8 @@ pub struct ProcessSlot {
 
 shared_layout!(ProcessSlot, size 1152, align 64, {
     0 => latch: LatchWord,
-    4 => interrupts: AtomicU32,
-    8 => reserved_shared: [u8; 56],
+    8 => interrupts: AtomicU32,
+    12 => reserved_shared: [u8; 52],
     64 => generation: AtomicU32,
     68 => pid: AtomicU32,
     72 => kind: AtomicU32,
@@ -102,7 +102,7 @@ impl Default for ProcessSlot {
         Self {
             latch: LatchWord::default(),
             interrupts: AtomicU32::default(),
-            reserved_shared: [0; 56],
+            reserved_shared: [0; 52],
             generation: AtomicU32::default(),
             pid: AtomicU32::default(),
             kind: AtomicU32::default(),

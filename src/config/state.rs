@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::definition::{Definition, Flags, Key, Typed};
 use super::stack::Saved;
-use super::table::{self, COUNT, CUSTOM, DEFINITIONS};
+use super::table::{self, COUNT, CUSTOM, DEFINITIONS, REPORTED};
 use super::units::Unit;
 use super::value::Value;
 
@@ -233,10 +233,8 @@ impl Settings {
             return Vec::new();
         }
         let mut changes = Vec::new();
-        for (at, definition) in DEFINITIONS.iter().enumerate() {
-            if !definition.flags.has(Flags::REPORT) {
-                continue;
-            }
+        for at in REPORTED {
+            let definition = &DEFINITIONS[at];
             let value = self.shown(at);
             if self.reported.get(&at) != Some(&value) {
                 changes.push((definition.name, value.clone()));

@@ -85,6 +85,29 @@ pub(super) static DEFINITIONS: [Definition; COUNT] = {
     all
 };
 
+/// The places of those that clients are told of.
+pub(super) static REPORTED: [usize; count_reported()] = {
+    let mut places = [0; count_reported()];
+    let (mut at, mut found) = (0, 0);
+    while at < COUNT {
+        if DEFINITIONS[at].flags.has(super::definition::Flags::REPORT) {
+            places[found] = at;
+            found += 1;
+        }
+        at += 1;
+    }
+    places
+};
+
+const fn count_reported() -> usize {
+    let (mut at, mut found) = (0, 0);
+    while at < COUNT {
+        found += DEFINITIONS[at].flags.has(super::definition::Flags::REPORT) as usize;
+        at += 1;
+    }
+    found
+}
+
 /// What all names of two parts are that belong to no setting of this server; their own names stand elsewhere.
 pub(super) static CUSTOM: Definition =
     text_unset("").custom().hidden().not_in_sample().describe("Customized Options", "", "");

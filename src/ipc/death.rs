@@ -12,6 +12,7 @@ use shmem_layout::{
 };
 
 use super::barrier::Barrier;
+use super::latch::Latch;
 use super::lwlock::{LwLock, Stuck, Survivors};
 use super::proc::Proc;
 use super::queue;
@@ -103,6 +104,10 @@ fn wake_all_at(ipc: &Ipc<'_>, offset: u64) {
     let offset = (1..=Offset::MAX).contains(&offset).then(|| Offset::new(offset));
     if let Some(word) = offset.and_then(|offset| ipc.segment().word_at(offset)) {
         futex::wake_all(word);
+        // An owner that sleeps in epoll hears no futex.
+        if let Some(slot) = ipc.slots().iter().find(|slot| std::ptr::eq(&slot.latch.word, word)) {
+            Latch::of(slot).wake_for_dead();
+        }
     }
 }
 

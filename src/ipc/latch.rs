@@ -6,7 +6,10 @@
 //! pass the owner's look; so it never does.
 //!
 //! Setting costs no system call when the latch is set or its owner is awake, else one futex wake of *all* waiters on the
-//! word: its owner may be asleep in `futex_waitv` while its ring has a wait armed too.
+//! word: its owner may be asleep in `futex_waitv` while its ring has a wait armed too. An owner that sleeps in epoll, where
+//! a futex can't be waited for, is sent SIGURG instead, as PostgreSQL does it: to the thread it has named, which lets that
+//! signal in while it sleeps and at no other time. One that comes late ends one sleep for nothing; one for a thread that is
+//! gone reaches nobody, or somebody who ignores it, as is SIGURG's default.
 
 use shmem_layout::{LatchWord, ProcessSlot};
 
@@ -15,28 +18,19 @@ use super::wait_event::WaitEvent;
 use crate::sync::futex::{self, WaitOutcome};
 use crate::sync::{AtomicU32, Monotonic, Ordering};
 
-/// What a setter has yet to do after [`Latch::set`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AfterSet {
-    /// Nothing.
-    Nothing,
-    /// Write the owner's eventfd: it sleeps in epoll, where a futex wake does not reach.
-    WriteEventFd,
-}
-
 /// The word of a latch whose owner sleeps.
 pub(super) struct Waiting(u32);
 
 /// A latch in shared memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Latch<'s> {
-    word: &'s AtomicU32,
+    latch: &'s LatchWord,
 }
 
 impl<'s> Latch<'s> {
     /// The latch over this word.
-    pub fn new(word: &'s LatchWord) -> Self {
-        Self { word: &word.word }
+    pub fn new(latch: &'s LatchWord) -> Self {
+        Self { latch }
     }
 
     /// The latch of a process slot.
@@ -46,69 +40,88 @@ impl<'s> Latch<'s> {
 
     /// Its futex word.
     pub fn word(self) -> &'s AtomicU32 {
-        self.word
+        &self.latch.word
     }
 
-    /// Sets it and wakes its owner if that sleeps on the word. For those without a slot of their own, and for the owner
+    /// Sets it and wakes its owner if that sleeps. For those without a slot of their own, and for the owner
     /// itself; others use [`Proc::set_latch`].
     #[inline]
-    #[must_use = "an owner in epoll needs its eventfd written"]
-    pub fn set(self) -> AfterSet {
-        match self.mark() {
-            None => AfterSet::Nothing,
-            Some(waiting) => self.wake(waiting),
+    pub fn set(self) {
+        if let Some(waiting) = self.mark() {
+            self.wake(waiting);
         }
     }
 
     /// Sets it; `Some` if its owner sleeps, which [`Self::wake`] must then end.
     #[inline]
     pub(super) fn mark(self) -> Option<Waiting> {
-        let before = self.word.fetch_or(LatchWord::SET, Ordering::AcqRel);
+        let before = self.word().fetch_or(LatchWord::SET, Ordering::AcqRel);
         if before == 0 || before & LatchWord::SET != 0 { None } else { Some(Waiting(before)) }
     }
 
     #[cold]
-    pub(super) fn wake(self, waiting: Waiting) -> AfterSet {
+    pub(super) fn wake(self, waiting: Waiting) {
         if waiting.0 & LatchWord::WAITING != 0 {
-            futex::wake_all(self.word);
+            futex::wake_all(self.word());
         }
-        if waiting.0 & LatchWord::WAITING_FD != 0 { AfterSet::WriteEventFd } else { AfterSet::Nothing }
+        if waiting.0 & LatchWord::WAITING_IN_EPOLL != 0 {
+            self.wake_in_epoll();
+        }
+    }
+
+    /// Ends its owner's sleep in epoll, whether it is in one or not.
+    #[cfg(not(model))]
+    fn wake_in_epoll(self) {
+        // Written before the bit that was seen.
+        crate::os::signal::wake_thread(self.latch.sleeper.load(Ordering::Relaxed));
+    }
+
+    #[cfg(model)]
+    fn wake_in_epoll(self) {
+        unreachable!("no epoll in a model")
+    }
+
+    /// Wakes its owner if that sleeps, in place of a setter that died before it could.
+    #[cfg(not(model))]
+    pub(super) fn wake_for_dead(self) {
+        self.wake(Waiting(self.word().load(Ordering::Acquire)));
     }
 
     /// Whether it is set.
     pub fn is_set(self) -> bool {
-        self.word.load(Ordering::Acquire) & LatchWord::SET != 0
+        self.word().load(Ordering::Acquire) & LatchWord::SET != 0
     }
 
     /// Clears it; the owner looks for news after this, never before.
     #[inline]
     pub fn reset(self) {
-        self.word.fetch_and(!(LatchWord::SET | LatchWord::WAITING), Ordering::AcqRel);
+        self.word().fetch_and(!(LatchWord::SET | LatchWord::WAITING), Ordering::AcqRel);
     }
 
     /// Says that the owner is about to sleep on the word, expecting it to hold [`LatchWord::WAITING`]. `false`: it is
     /// set, do not sleep.
     #[inline]
     pub(super) fn announce(self) -> bool {
-        self.word.fetch_or(LatchWord::WAITING, Ordering::AcqRel) & LatchWord::SET == 0
+        self.word().fetch_or(LatchWord::WAITING, Ordering::AcqRel) & LatchWord::SET == 0
     }
 
     /// Takes [`Self::announce`] back; whether it is set.
     #[inline]
     pub(super) fn withdraw(self) -> bool {
-        self.word.fetch_and(!LatchWord::WAITING, Ordering::AcqRel) & LatchWord::SET != 0
+        self.word().fetch_and(!LatchWord::WAITING, Ordering::AcqRel) & LatchWord::SET != 0
     }
 
-    /// Says that the owner is about to sleep in epoll, where its eventfd wakes it. `false`: it is set, do not sleep.
+    /// Says that the owner is about to sleep in epoll, as this thread. `false`: it is set, do not sleep.
     #[cfg(not(model))]
-    pub(super) fn announce_fd(self) -> bool {
-        self.word.fetch_or(LatchWord::WAITING_FD, Ordering::AcqRel) & LatchWord::SET == 0
+    pub(super) fn announce_in_epoll(self, thread: u32) -> bool {
+        self.latch.sleeper.store(thread, Ordering::Relaxed);
+        self.word().fetch_or(LatchWord::WAITING_IN_EPOLL, Ordering::AcqRel) & LatchWord::SET == 0
     }
 
-    /// Takes [`Self::announce_fd`] back; whether it is set.
+    /// Takes [`Self::announce_in_epoll`] back; whether it is set.
     #[cfg(not(model))]
-    pub(super) fn withdraw_fd(self) -> bool {
-        self.word.fetch_and(!LatchWord::WAITING_FD, Ordering::AcqRel) & LatchWord::SET != 0
+    pub(super) fn withdraw_in_epoll(self) -> bool {
+        self.word().fetch_and(!LatchWord::WAITING_IN_EPOLL, Ordering::AcqRel) & LatchWord::SET != 0
     }
 
     /// The owner's wait until it is set; `Err(TimedOut)` if the deadline comes first. Interrupts need no result of their
@@ -125,7 +138,7 @@ impl<'s> Latch<'s> {
             if !self.announce() {
                 return Ok(());
             }
-            let outcome = futex::wait(self.word, LatchWord::WAITING, deadline);
+            let outcome = futex::wait(self.word(), LatchWord::WAITING, deadline);
             if self.is_set() {
                 return Ok(());
             }

@@ -23,8 +23,6 @@ pub mod hangup;
 #[cfg(not(model))]
 pub mod last_words;
 #[cfg(not(model))]
-pub mod latch_fds;
-#[cfg(not(model))]
 pub mod pmsignal;
 #[cfg(not(model))]
 pub mod regions;

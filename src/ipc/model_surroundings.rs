@@ -1,8 +1,6 @@
-//! The surroundings of a modelled process: no statistics, no eventfds, no stop points, and every kernel call there is.
+//! The surroundings of a modelled process: no statistics, no stop points, and every kernel call there is.
 
 use std::marker::PhantomData;
-
-use shmem_layout::SlotIndex;
 
 use super::wait_event::WaitEvent;
 use crate::sync::futex::WaitOutcome;
@@ -13,10 +11,6 @@ use crate::sync::{AtomicU32, Monotonic};
 pub struct Surroundings<'s>(PhantomData<&'s ()>);
 
 impl Surroundings<'_> {
-    pub(super) fn write_event_fd(&self, _target: SlotIndex) {
-        unreachable!("no epoll in a model")
-    }
-
     pub(super) fn count_wait(&self, _event: WaitEvent, _started: Monotonic) {}
 
     pub(super) fn has_waitv(&self) -> bool {

@@ -11,7 +11,7 @@ use shmem_layout::{
 };
 
 use super::interrupts::Interrupts;
-use super::latch::{AfterSet, Latch};
+use super::latch::Latch;
 use super::stop_points::StopPoint;
 use super::wait_event::WaitEvent;
 use crate::sync::futex::{self, WaitOutcome};
@@ -121,9 +121,7 @@ impl<'s> Proc<'s> {
         self.waking(latch.word(), || {
             if let Some(waiting) = latch.mark() {
                 self.stop_point(StopPoint::LatchSetBeforeWake);
-                if latch.wake(waiting) == AfterSet::WriteEventFd {
-                    self.surroundings.write_event_fd(target);
-                }
+                latch.wake(waiting);
             }
         });
     }
@@ -153,12 +151,6 @@ impl<'s> Proc<'s> {
         let result = f();
         self.held_off.set(before);
         result
-    }
-
-    /// The eventfd that ends this process's sleep in epoll, if latches use them.
-    #[cfg(not(model))]
-    pub(super) fn own_event_fd(&self) -> Option<&'s crate::os::eventfd::EventFd> {
-        self.surroundings.event_fd(self.id.slot())
     }
 
     /// Offset in the segment of something in it.
@@ -277,7 +269,7 @@ impl<'s> Proc<'s> {
         });
         if took_latch {
             // Whoever set it may have meant something else than this wait.
-            let _ = self.latch().set();
+            self.latch().set();
         }
         result
     }

@@ -124,7 +124,7 @@ impl<'s> Queue<'s> {
         side.count.fetch_and(COUNT, Ordering::AcqRel);
         if took_latch {
             // Whoever set it may have meant something else than this wait.
-            let _ = me.latch().set();
+            me.latch().set();
         }
         result
     }

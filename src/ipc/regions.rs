@@ -5,7 +5,6 @@ use shmem_layout::{
     ControlBlock, ProcessId, ProcessSlot, SlotIndex, StopPointWord, WaitEventStats, stop_points::STOP_POINTS,
 };
 
-use super::latch_fds::LatchFds;
 use super::pmsignal::PmSignals;
 use super::proc::Proc;
 use super::stop_points::StopPoints;
@@ -23,7 +22,6 @@ pub struct Ipc<'s> {
     slots: &'s [ProcessSlot],
     wait_stats: &'s [WaitEventStats],
     stop_points: &'s [StopPointWord],
-    latch_fds: Option<LatchFds>,
 }
 
 impl<'s> Ipc<'s> {
@@ -55,13 +53,7 @@ impl<'s> Ipc<'s> {
         expect("wait events", wait_stats.len(), EVENTS * SHARDS)?;
         expect("stop points", stop_points.len(), STOP_POINTS)?;
         expect("process slots", slots.len(), slots.len().min(SlotIndex::MAX_SLOTS))?;
-        Ok(Self { segment, control: &controls[0], slots, wait_stats, stop_points, latch_fds: None })
-    }
-
-    /// Has latches wake sleepers in epoll too; call it before the first fork, where there is no io_uring.
-    pub fn with_latch_fds(mut self) -> std::io::Result<Self> {
-        self.latch_fds = Some(LatchFds::new(self.slots.len())?);
-        Ok(self)
+        Ok(Self { segment, control: &controls[0], slots, wait_stats, stop_points })
     }
 
     /// The segment.
@@ -77,11 +69,6 @@ impl<'s> Ipc<'s> {
     /// All process slots.
     pub fn slots(&self) -> &'s [ProcessSlot] {
         self.slots
-    }
-
-    /// Eventfds of the slots, if latches use them.
-    pub fn latch_fds(&self) -> Option<&LatchFds> {
-        self.latch_fds.as_ref()
     }
 
     /// Counts of waits.
@@ -114,7 +101,6 @@ impl<'s> Ipc<'s> {
         let own_latch = &self.slots[id.slot().index()].latch;
         let surroundings = Surroundings::new(
             &self.wait_stats[shard * EVENTS..(shard + 1) * EVENTS],
-            self.latch_fds.as_ref(),
             self.stop_points,
             own_latch,
         );

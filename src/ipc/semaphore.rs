@@ -140,7 +140,7 @@ impl<'s> Semaphore<'s> {
             }
         };
         if took_latch {
-            let _ = me.latch().set();
+            me.latch().set();
         }
         result
     }

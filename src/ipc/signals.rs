@@ -24,9 +24,8 @@ use shmem_layout::ProcessSlot;
 
 use super::interrupts::Interrupts;
 use super::last_words::LastWords;
-use super::latch::{AfterSet, Latch};
+use super::latch::Latch;
 use super::proc::Proc;
-use crate::os::eventfd::EventFd;
 use crate::os::process::{self, Pid};
 use crate::os::signal::{self, Signal};
 use crate::sync::{AtomicU32, Ordering, fence, yield_now};
@@ -45,7 +44,6 @@ struct Target<'s> {
     slot: &'s ProcessSlot,
     /// Offset of the own latch's word, for `waking_in_handler`.
     latch_offset: u64,
-    event_fd: Option<&'s EventFd>,
     /// A child between fork and exec still has the handlers, and must not raise its parent's interrupts.
     pid: Pid,
     interrupts: [Interrupts; SIGNALS],
@@ -88,7 +86,6 @@ fn run_with<R>(
     let target = Target {
         slot: me.slot(),
         latch_offset: me.offset_of(me.latch().word()).bytes(),
-        event_fd: me.own_event_fd(),
         pid: process::pid(),
         interrupts,
         last_words,
@@ -165,11 +162,7 @@ impl Target<'_> {
         let note = &self.slot.waking_in_handler;
         let before = note.swap(self.latch_offset, Ordering::Relaxed);
         fence(Ordering::Release);
-        if latch.set() == AfterSet::WriteEventFd
-            && let Some(event_fd) = self.event_fd
-        {
-            event_fd.signal();
-        }
+        latch.set();
         note.store(before, Ordering::Release);
     }
 }
@@ -188,7 +181,7 @@ mod tests {
 
     /// Signals that are ignored by default, so that one that comes late does no harm.
     const MAP: [(Signal, Interrupts); 2] =
-        [(Signal::WINCH, Interrupts::CANCEL), (Signal::URG, Interrupts::RELOAD)];
+        [(Signal::WINCH, Interrupts::CANCEL), (Signal::CONT, Interrupts::RELOAD)];
 
     /// Sends a signal to this process, of which any thread may take it, until it is seen or some time is over.
     fn kill(signal: Signal) {
@@ -200,7 +193,7 @@ mod tests {
     fn signals_become_interrupts() {
         let plan = Plan::new(&Ipc::region_specs(8)).unwrap();
         let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
-        let ipc = Ipc::open(&segment).unwrap().with_latch_fds().unwrap();
+        let ipc = Ipc::open(&segment).unwrap();
         let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
         with_handlers(&me, &MAP, || {
             kill(Signal::WINCH);
@@ -210,7 +203,7 @@ mod tests {
             assert!(
                 matches!(with_handlers(&me, &MAP, || ()), Err(e) if e.kind() == io::ErrorKind::AlreadyExists)
             );
-            kill(Signal::URG);
+            kill(Signal::CONT);
             while !me.pending_interrupts().contains(Interrupts::RELOAD) {
                 yield_now();
             }

@@ -1,15 +1,13 @@
-//! What surrounds a process's primitives outside a model: wait statistics, eventfds for sleepers in epoll, stop points, and
-//! what to do where `futex_waitv` is missing.
+//! What surrounds a process's primitives outside a model: wait statistics, stop points, and what to do where `futex_waitv`
+//! is missing.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use shmem_layout::wait_stats::{EVENTS, bucket_of};
-use shmem_layout::{LatchWord, SlotIndex, StopPointWord, WaitEventStats};
+use shmem_layout::{LatchWord, StopPointWord, WaitEventStats};
 
-use super::latch_fds::LatchFds;
 use super::wait_event::WaitEvent;
-use crate::os::eventfd::EventFd;
 use crate::sync::futex::{self, WaitOutcome};
 use crate::sync::{AtomicU32, Monotonic, Ordering};
 
@@ -20,7 +18,6 @@ const SLICE: Duration = Duration::from_millis(10);
 pub struct Surroundings<'s> {
     /// This process's shard.
     wait_stats: &'s [WaitEventStats],
-    latch_fds: Option<&'s LatchFds>,
     #[cfg_attr(not(any(debug_assertions, feature = "stop-points")), expect(dead_code))]
     stop_points: &'s [StopPointWord],
     own_latch: &'s LatchWord,
@@ -30,24 +27,11 @@ pub struct Surroundings<'s> {
 impl<'s> Surroundings<'s> {
     pub(super) fn new(
         wait_stats: &'s [WaitEventStats],
-        latch_fds: Option<&'s LatchFds>,
         stop_points: &'s [StopPointWord],
         own_latch: &'s LatchWord,
     ) -> Self {
         assert_eq!(wait_stats.len(), EVENTS);
-        Self { wait_stats, latch_fds, stop_points, own_latch, has_waitv: Cell::new(true) }
-    }
-
-    #[cold]
-    pub(super) fn write_event_fd(&self, target: SlotIndex) {
-        if let Some(fds) = self.latch_fds {
-            fds.of(target).signal();
-        }
-    }
-
-    /// The eventfd of a slot, if latches use them.
-    pub(super) fn event_fd(&self, slot: SlotIndex) -> Option<&'s EventFd> {
-        self.latch_fds.map(|fds| fds.of(slot))
+        Self { wait_stats, stop_points, own_latch, has_waitv: Cell::new(true) }
     }
 
     pub(super) fn count_wait(&self, event: WaitEvent, started: Monotonic) {
@@ -93,7 +77,7 @@ impl<'s> Surroundings<'s> {
 
     #[cfg(any(debug_assertions, feature = "stop-points"))]
     #[inline]
-    pub(super) fn stop_point(&self, slot: SlotIndex, point: super::stop_points::StopPoint) {
+    pub(super) fn stop_point(&self, slot: shmem_layout::SlotIndex, point: super::stop_points::StopPoint) {
         let word = &self.stop_points[point as usize];
         if word.action.load(Ordering::Relaxed) != 0 {
             super::stop_points::stop(slot, word);

@@ -1,13 +1,16 @@
 //! One wait for everything a process waits for at once: its own latch, its sockets, a deadline, the postmaster's death.
 //!
-//! A process makes its [`WaitSet`] after the fork. There are two implementations behind it, and a server uses one of them
-//! throughout ([`IoMethod::choose`]):
+//! A process makes its [`WaitSet`] after the fork. There are two implementations behind it:
 //!
 //! - `by_ring`: an io_uring. A wait for the latch's word and one for the postmaster's end stay armed in it, so a round trip
 //!   with a client ([`WaitSet::exchange`]) is one `io_uring_enter`, which sends the answer, receives the next request and
 //!   sleeps until that is there.
-//! - `by_epoll`: `send`, `recv`, and `epoll_wait` when there is nothing to receive. A futex can't be waited for there, so
-//!   who sets the latch writes an eventfd too.
+//! - `by_epoll`: `send`, `recv`, and `epoll_pwait2` when there is nothing to receive. A futex can't be waited for there, so
+//!   who sets the latch sends a signal, see `latch`.
+//!
+//! A wait set begins with epoll. Where io_uring is to be used ([`IoMethod::choose`]) it moves to a ring when it has proved
+//! busy, since making a ring and taking it apart costs as much as many exchanges, and since a ring's pages count against the
+//! user's `RLIMIT_MEMLOCK`: a thousand idle sessions need none. If a ring can't be had, it stays with epoll for good.
 //!
 //! This file has what both share: the loop around the sleep. Its order makes that no wake-up is lost, as `latch` explains:
 //! look, announce on the latch's word, sleep only if that was not set, withdraw, look again. How a sleep ended is never
@@ -47,10 +50,39 @@ pub use types::{
 /// Bytes that one exchange can receive.
 pub const RECEIVE_SIZE: usize = 16 * 1024;
 
+/// Exchanges by epoll before a wait set moves to a ring.
+const EXCHANGES_BEFORE_RING: u32 = 32;
+
 /// See the module.
 pub struct WaitSet<'s> {
-    method: Box<dyn Method + 's>,
+    means: Means<'s>,
     latch: Latch<'s>,
+    /// Exchanges until it moves to a ring; `None`: never, or it has.
+    moves_after: Option<u32>,
+    /// Why it could not, until somebody asks.
+    no_ring: Option<io::Error>,
+}
+
+/// The implementation in use.
+enum Means<'s> {
+    Epoll(ByEpoll<'s>),
+    Ring(Box<Flights<'s>>),
+}
+
+impl<'s> Means<'s> {
+    fn get(&self) -> &dyn Method<'s> {
+        match self {
+            Self::Epoll(epoll) => epoll,
+            Self::Ring(flights) => &**flights,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn Method<'s> {
+        match self {
+            Self::Epoll(epoll) => epoll,
+            Self::Ring(flights) => &mut **flights,
+        }
+    }
 }
 
 /// What a wait is for, beside what always ends one.
@@ -88,7 +120,7 @@ fn free_place<T>(sockets: &mut Vec<Option<T>>) -> io::Result<usize> {
 
 /// One of the two implementations. The loop of [`WaitSet::run`] calls `begin`, then `advance` before and after each sleep
 /// or look, then `settle`.
-trait Method {
+trait Method<'s> {
     fn add(&mut self, socket: OwnedFd) -> io::Result<Socket>;
     fn remove(&mut self, socket: usize) -> io::Result<OwnedFd>;
     fn socket(&self, socket: usize) -> BorrowedFd<'_>;
@@ -119,7 +151,7 @@ trait Method {
     fn take_received(&mut self, socket: usize) -> Option<usize>;
     fn received(&self, socket: usize) -> &[u8];
 
-    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()>;
+    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'s>>) -> io::Result<()>;
     /// See [`WaitSet::rest`].
     fn rest(&mut self) -> io::Result<()>;
     /// See [`WaitSet::leave`].
@@ -128,34 +160,56 @@ trait Method {
 }
 
 impl<'s> WaitSet<'s> {
-    /// A wait set for this process, without sockets. `postmaster` is a pidfd; it is duplicated. Only in the process `me`
-    /// itself, after the fork: a child that inherits a wait set can do nothing with it but drop it.
-    pub fn new(me: &Proc<'s>, choice: Choice, postmaster: Option<BorrowedFd<'_>>) -> Result<Self, NewError> {
-        let postmaster = postmaster.map(|fd| fd.try_clone_to_owned()).transpose()?;
-        let method: Box<dyn Method + 's> = if choice.uses_ring() {
-            Box::new(Flights::new(me.latch(), postmaster)?)
-        } else {
-            let own = me.own_event_fd().ok_or(NewError::NoLatchFds)?;
-            Box::new(ByEpoll::new(own, postmaster)?)
-        };
-        Ok(Self { method, latch: me.latch() })
+    /// A wait set for this process, without sockets. `postmaster` is a pidfd. Only in the process `me` itself, after the
+    /// fork, and in one of its threads: a child that inherits a wait set can do nothing with it but drop it.
+    pub fn new(me: &Proc<'s>, choice: Choice, postmaster: Option<BorrowedFd<'s>>) -> Result<Self, NewError> {
+        let means = Means::Epoll(ByEpoll::new(postmaster)?);
+        let moves_after = choice.uses_ring().then_some(EXCHANGES_BEFORE_RING);
+        Ok(Self { means, latch: me.latch(), moves_after, no_ring: None })
+    }
+
+    /// Moves to a ring, once; whatever comes of it, it is not tried again. Not inside of a wait.
+    #[cold]
+    fn move_to_ring(&mut self) {
+        self.moves_after = None;
+        let Means::Epoll(epoll) = &mut self.means else { return };
+        match epoll.move_to_ring(self.latch) {
+            // The epoll instance closes, and with it goes all that it watched.
+            Ok(flights) => self.means = Means::Ring(Box::new(flights)),
+            Err(error) => self.no_ring = Some(error),
+        }
+    }
+
+    /// One exchange more; by a ring from now on if it is time.
+    #[inline]
+    fn count_exchange(&mut self) {
+        match &mut self.moves_after {
+            None => {}
+            Some(0) => self.move_to_ring(),
+            Some(left) => *left -= 1,
+        }
+    }
+
+    /// Why there is no ring although there should be one by now; once. Nothing is lost but speed.
+    pub fn take_no_ring(&mut self) -> Option<io::Error> {
+        self.no_ring.take()
     }
 
     /// Takes over a socket, connected or listening, blocking or not. At most [`MAX_SOCKETS`] at a time.
     pub fn add(&mut self, socket: impl Into<OwnedFd>) -> io::Result<Socket> {
-        self.method.add(socket.into())
+        self.means.get_mut().add(socket.into())
     }
 
     /// Gives a socket back. What was received ahead of the last exchange, and what is unsent, is lost; the memory that its
     /// bytes went through is zeroed.
     #[expect(clippy::needless_pass_by_value, reason = "the name must not be used any more")]
     pub fn remove(&mut self, socket: Socket) -> io::Result<OwnedFd> {
-        self.method.remove(socket.index())
+        self.means.get_mut().remove(socket.index())
     }
 
     /// The descriptor of a socket, for accepting from it and for its options; see the module about reading from it.
     pub fn socket(&self, socket: &Socket) -> BorrowedFd<'_> {
-        self.method.socket(socket.index())
+        self.means.get().socket(socket.index())
     }
 
     /// Waits until one of `sockets` is as wanted, the own latch is set, the postmaster is dead, other I/O of the ring is
@@ -170,12 +224,12 @@ impl<'s> WaitSet<'s> {
         event: WaitEvent,
     ) -> io::Result<Wakeup> {
         let timed_out = self.run(me, Goal::Ready(sockets), &[], deadline, event)?;
-        let (readable, writable) = self.method.ready();
+        let (readable, writable) = self.means.get().ready();
         Ok(Wakeup {
             latch_set: self.latch.is_set(),
-            postmaster_dead: self.method.postmaster_dead(),
+            postmaster_dead: self.means.get().postmaster_dead(),
             timed_out,
-            io_finished: self.method.io_finished(),
+            io_finished: self.means.get().io_finished(),
             readable,
             writable,
         })
@@ -194,8 +248,9 @@ impl<'s> WaitSet<'s> {
         deadline: Option<Monotonic>,
         event: WaitEvent,
     ) -> io::Result<Exchange> {
+        self.count_exchange();
         let timed_out = self.run(me, Goal::Received(socket.index()), bytes, deadline, event)?;
-        let received = self.method.take_received(socket.index());
+        let received = self.means.get_mut().take_received(socket.index());
         Ok(Exchange { received, ..self.exchanged(socket, timed_out) })
     }
 
@@ -215,23 +270,23 @@ impl<'s> WaitSet<'s> {
     /// Waits for no socket any more, until the next wait. What happened to one before this returns may be lost to other
     /// processes that wait for it exclusively: look at it again.
     pub fn rest(&mut self) -> io::Result<()> {
-        self.method.rest()
+        self.means.get_mut().rest()
     }
 
     /// What the last [`Self::exchange`] received; empty if it received nothing.
     pub fn received(&self, socket: &Socket) -> &[u8] {
-        self.method.received(socket.index())
+        self.means.get().received(socket.index())
     }
 
     /// From here on the postmaster's death ends no wait: for sessions that go on without it.
     pub fn forget_postmaster(&mut self) {
-        self.method.forget_postmaster();
+        self.means.get_mut().forget_postmaster();
     }
 
     /// Holds the process's end of its hang-up pipe, and the instance lock, until this wait set is gone and nothing that
     /// was submitted to its ring is on its way any more. See `hangup`.
-    pub fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        self.method.hold(lifeline, instance_lock)
+    pub fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'s>>) -> io::Result<()> {
+        self.means.get_mut().hold(lifeline, instance_lock)
     }
 
     /// The process is about to end by [`exit_now`](crate::os::process::exit_now): lets go of what [`Self::hold`] holds, if
@@ -239,21 +294,24 @@ impl<'s> WaitSet<'s> {
     /// for each thing; dropping this first would do the same, slower. Polls stay armed for some time after the process's
     /// end: [`Self::rest`] first if others wait for the same sockets exclusively.
     pub fn leave(&mut self) {
-        self.method.leave();
+        self.means.get_mut().leave();
     }
 
     /// The ring, for the process's other I/O; `None`: there is none. A process has one ring, so that one sleep waits for
-    /// everything.
+    /// everything. Who asks for it is busy enough: it is made at once.
     pub fn ring(&mut self) -> Option<RingIo<'_>> {
-        self.method.ring()
+        if self.moves_after.is_some() {
+            self.move_to_ring();
+        }
+        self.means.get_mut().ring()
     }
 
     fn exchanged(&self, socket: &Socket, timed_out: bool) -> Exchange {
         Exchange {
             received: None,
-            unsent: self.method.unsent(socket.index()),
+            unsent: self.means.get().unsent(socket.index()),
             latch_set: self.latch.is_set(),
-            postmaster_dead: self.method.postmaster_dead(),
+            postmaster_dead: self.means.get().postmaster_dead(),
             timed_out,
         }
     }
@@ -268,10 +326,10 @@ impl<'s> WaitSet<'s> {
         event: WaitEvent,
     ) -> io::Result<bool> {
         debug_assert!(std::ptr::eq(me.latch().word(), self.latch.word()), "made for another process");
-        self.method.begin(goal, send)?;
+        self.means.get_mut().begin(goal, send)?;
         let ended = self.run_until_ended(me, goal, deadline, event);
         // After an error too, as sending must not go on unseen.
-        self.method.settle(goal)?;
+        self.means.get_mut().settle(goal)?;
         ended
     }
 
@@ -282,7 +340,7 @@ impl<'s> WaitSet<'s> {
         deadline: Option<Monotonic>,
         event: WaitEvent,
     ) -> io::Result<bool> {
-        let method = &mut *self.method;
+        let method = self.means.get_mut();
         let mut timed_out = false;
         let mut has_looked = false;
         loop {

@@ -3,6 +3,8 @@
 //! A forked child has none of the page tables of the program's file: it takes a fault for every 64 kB of code it runs, and
 //! the kernel takes all of them apart when it ends. For a process that lives for one connection that is a fifth of its
 //! life. Code in huge pages of anonymous memory is inherited with one entry per 2 MB, so that no child ever faults on it.
+//! The same goes for what the loader has relocated and then made read-only: those pages are the process's own already, and
+//! each fork copies, each exit drops an entry for every 4 kB of them.
 //!
 //! The price: the pages are no file's any more, so profilers find no symbols for them and a core file has them too. Where
 //! the kernel gives no huge pages (`transparent_hugepage/enabled`), or a policy forbids such memory, everything stays as
@@ -12,7 +14,8 @@
 //!
 //! Only read-only mappings of the program's file are replaced, by a copy with the same bytes and the same protection, in
 //! one `mremap`: no instruction can see a time in between. The caller is the process's only thread, so nobody maps or
-//! unmaps meanwhile. Bytes of a read-only mapping of a running program do not change (the kernel refuses to write to it).
+//! unmaps meanwhile. Bytes of a read-only mapping of a running program do not change: the kernel refuses to write to the
+//! file, and the loader is done with what it has made read-only.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -61,7 +64,7 @@ pub fn move_to_huge_pages() -> io::Result<usize> {
     Ok(moved)
 }
 
-/// The program's read-only mappings in front of its data, in whole huge pages; those behind hold what the loader wrote.
+/// The program's read-only mappings, in whole huge pages: constants, code, and behind the code what the loader wrote.
 fn parts(maps: &str, program: &str) -> Vec<Part> {
     let areas: Vec<Area<'_>> = maps.lines().map_while(Area::parse).collect();
     let of_program = |at: &usize| areas[*at].file == Some(program);
@@ -81,9 +84,6 @@ fn parts(maps: &str, program: &str) -> Vec<Part> {
         let end = if widened.1 <= ceiling { widened.1 } else { to / HUGE * HUGE };
         if start < end {
             parts.push(Part { start, end, from: from.max(start), to: to.min(end), is_code });
-        }
-        if is_code {
-            break;
         }
     }
     parts
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_huge_pages_in_front_of_the_data_are_taken() {
+    fn only_whole_huge_pages_of_what_is_read_only_are_taken() {
         let maps = "\
 7f0000000000-7f0000465000 r--p 00000000 fe:00 7  /usr/bin/tuskd
 7f0000465000-7f0000eaa000 r-xp 00465000 fe:00 7  /usr/bin/tuskd
@@ -176,11 +176,13 @@ mod tests {
         let part = |start, end, is_code| Part { start, end, from: start, to: end, is_code };
         let rodata = part(0x7f00_0000_0000, 0x7f00_0040_0000, false);
         let code = part(0x7f00_0060_0000, 0x7f00_00e0_0000, true);
-        assert_eq!(parts(maps, "/usr/bin/tuskd"), [rodata, code]);
+        let relocated = part(0x7f00_0100_0000, 0x7f00_01e0_0000, false);
+        assert_eq!(parts(maps, "/usr/bin/tuskd"), [rodata, code, relocated]);
         let aligned = "\
 7f0000000000-7f0000465000 r--p 00000000 fe:00 7  /usr/bin/tuskd
 7f0000601000-7f0001046000 r-xp 00601000 fe:00 7  /usr/bin/tuskd
-7f0001200000-7f0001301000 rw-p 01200000 fe:00 7  /usr/bin/tuskd
+7f0001200000-7f000128f000 r--p 01000000 fe:00 7  /usr/bin/tuskd
+7f0001400000-7f0001501000 rw-p 01200000 fe:00 7  /usr/bin/tuskd
 ";
         let rodata = Part { to: 0x7f00_0046_5000, ..part(0x7f00_0000_0000, 0x7f00_0060_0000, false) };
         let code = Part {
@@ -188,7 +190,12 @@ mod tests {
             to: 0x7f00_0104_6000,
             ..part(0x7f00_0060_0000, 0x7f00_0120_0000, true)
         };
-        assert_eq!(parts(aligned, "/usr/bin/tuskd"), [rodata, code], "what nobody has is taken too");
+        let relocated = Part { to: 0x7f00_0128_f000, ..part(0x7f00_0120_0000, 0x7f00_0140_0000, false) };
+        assert_eq!(
+            parts(aligned, "/usr/bin/tuskd"),
+            [rodata, code, relocated],
+            "what nobody has is taken too"
+        );
         assert_eq!(parts(maps, "/usr/bin/other"), []);
         assert_eq!(parts("nonsense", "/usr/bin/tuskd"), []);
     }

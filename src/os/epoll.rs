@@ -2,15 +2,22 @@
 //!
 //! The postmaster waits here for connections, signals and deaths, and every process does where io_uring
 //! is not to be had. Level-triggered always: what is not handled is reported again.
+//!
+//! # Safety
+//!
+//! One call goes to the kernel by number, as rustix has none with a signal mask. It gets the spare room of a vector, which
+//! it fills from the front, and a timeout and a mask that outlive it.
+#![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData};
 use rustix::io::Errno;
 
 use super::clock::Monotonic;
+use super::signal::SignalSet;
 
 /// What to wait for and what was found, as `EPOLL*` bits. `ERR` and `HUP` are always reported, asked for
 /// or not.
@@ -73,6 +80,35 @@ impl Epoll {
         Ok(epoll::delete(self.open_fd()?, fd)?)
     }
 
+    /// Like [`Epoll::wait`] with another signal mask for as long as it sleeps: a signal that only `mask` lets in ends it,
+    /// whether it comes during the sleep or before.
+    pub fn wait_with(
+        &mut self,
+        mask: &SignalSet,
+        deadline: Option<Monotonic>,
+    ) -> io::Result<impl ExactSizeIterator<Item = Ready> + '_> {
+        const KERNEL_MASK_SIZE: usize = 8;
+        let timeout = deadline.map(Monotonic::remaining);
+        let timeout_ptr = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        self.events.clear();
+        let fd = self.fd.as_ref().ok_or(Errno::BADF)?.as_raw_fd();
+        let room = self.events.spare_capacity_mut();
+        // SAFETY: see the module; rustix's events and timeouts have the kernel's layout, as it hands them over itself.
+        let found = unsafe {
+            let (at, count) = (room.as_mut_ptr(), room.len());
+            libc::syscall(libc::SYS_epoll_pwait2, fd, at, count, timeout_ptr, mask.as_ptr(), KERNEL_MASK_SIZE)
+        };
+        match usize::try_from(found) {
+            // SAFETY: the kernel has filled so many.
+            Ok(count) => unsafe { self.events.set_len(count) },
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+        Ok(self.found())
+    }
+
     /// Sleeps until something is ready, a signal handler ran, or `deadline` is there; both latter give no
     /// events. `None` waits for ever; a deadline in the past only looks.
     pub fn wait(
@@ -86,7 +122,11 @@ impl Epoll {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        Ok(self.events.iter().map(|event| Ready { data: event.data.u64(), flags: event.flags }))
+        Ok(self.found())
+    }
+
+    fn found(&self) -> impl ExactSizeIterator<Item = Ready> + '_ {
+        self.events.iter().map(|event| Ready { data: event.data.u64(), flags: event.flags })
     }
 }
 

@@ -1,7 +1,6 @@
 //! A counter behind a descriptor.
 //!
-//! Where there is no ring that could wait for a futex, a process that sleeps in epoll is woken through
-//! one of these.
+//! The postmaster, which sleeps in epoll and has no latch, is woken through one.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -19,6 +19,7 @@ use rustix::fs::stat;
 use rustix::process::{Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use rustix::thread::CpuSet;
 
+use super::eventfd::EventFd;
 use super::pidfd::PidFd;
 
 /// A process id, never 0.
@@ -62,7 +63,7 @@ pub enum ForkError {
 pub fn fork() -> Result<Fork, ForkError> {
     check_single_threaded()?;
     // Holding a descriptor until after the fork makes EMFILE an error now, when there is no child yet.
-    let reserved = PidFd::open(pid())?;
+    let reserved = EventFd::new()?;
     // SAFETY: this is the only thread, so no lock is held by a thread that the child lacks.
     let raw = unsafe { libc::fork() };
     if raw < 0 {

@@ -64,6 +64,11 @@ impl SignalSet {
         self
     }
 
+    /// As system calls take it: its first eight bytes are the kernel's set.
+    pub(super) fn as_ptr(&self) -> *const libc::sigset_t {
+        &self.0
+    }
+
     /// Whether `signal` is in the set.
     pub fn contains(&self, signal: Signal) -> bool {
         // SAFETY: the set is initialised.
@@ -134,6 +139,28 @@ pub unsafe fn install_handler(signal: Signal, handler: extern "C" fn(c_int)) -> 
 pub unsafe fn install_interrupting_handler(signal: Signal, handler: extern "C" fn(c_int)) -> io::Result<()> {
     // SAFETY: passed on to the caller.
     unsafe { set_action(signal, handler as *const () as usize, 0) }
+}
+
+/// Prepares the calling thread for sleeps that [`wake_thread`] ends: blocks the signal that it sends, and has a handler for
+/// it that does nothing. The mask to sleep with ([`Epoll::wait_with`](super::epoll::Epoll::wait_with)): the present one,
+/// which lets that signal in. Nobody but a sleep lets it in, so one that comes before the sleep is not lost.
+pub fn prepare_wakeable() -> io::Result<SignalSet> {
+    extern "C" fn nothing(_signal: c_int) {}
+    // SAFETY: the handler does nothing.
+    unsafe { install_handler(Signal::URG, nothing) }?;
+    Ok(block(&SignalSet::from([Signal::URG])).without(Signal::URG))
+}
+
+/// The calling thread, as [`wake_thread`] takes it.
+pub fn this_thread() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned()
+}
+
+/// Ends the sleep of a thread of this or another process that is prepared for it, or its next. Async-signal-safe. A thread
+/// that is gone, or not ours to signal, is passed over; one that is not prepared ignores it.
+pub fn wake_thread(thread: u32) {
+    // SAFETY: the call takes two numbers.
+    preserving_errno(|| unsafe { libc::syscall(libc::SYS_tkill, thread, libc::SIGURG) });
 }
 
 /// Runs `f`, the body of a handler, so that the code it lands in finds its errno unchanged.

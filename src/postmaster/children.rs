@@ -75,9 +75,11 @@ pub struct Entry {
     pub ended: Option<ExitStatus>,
 }
 
-/// All of them, by slot.
+/// All of them. They lie close together, as each child looks through them once.
 pub struct Children {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Entry>,
+    /// Where in `entries` the child of a slot is.
+    places: Vec<Option<u32>>,
     /// How many of each kind run, as they were forked.
     running: [usize; KINDS.len()],
     /// Slots of those that run and were forked as spares.
@@ -87,7 +89,7 @@ pub struct Children {
 impl Children {
     /// None yet, in so many slots.
     pub fn new(slots: usize) -> Self {
-        Self { entries: (0..slots).map(|_| None).collect(), running: [0; KINDS.len()], spares: Vec::new() }
+        Self { entries: Vec::new(), places: vec![None; slots], running: [0; KINDS.len()], spares: Vec::new() }
     }
 
     /// Adds a child that was just forked, and watches its end and its hang-up.
@@ -109,7 +111,8 @@ impl Children {
             is_hangup_watched: false,
             ended: None,
         };
-        self.entries[id.slot().index()] = Some(entry);
+        self.places[id.slot().index()] = Some(self.entries.len() as u32);
+        self.entries.push(entry);
         self.running[kind as usize - 1] += 1;
         if kind == Kind::SpareBackend {
             self.spares.push(id.slot());
@@ -121,19 +124,34 @@ impl Children {
     pub fn close(self) {
         let of_entry = |entry: Entry| [OwnedFd::from(entry.pidfd), OwnedFd::from(entry.hangup)];
         let mut entries = self.entries.into_iter();
-        process::close_together(entries.by_ref().flatten().flat_map(of_entry));
+        process::close_together(entries.by_ref().flat_map(of_entry));
         // To free memory is to write to it, and so to copy what is still the postmaster's too.
-        std::mem::forget((entries, self.spares));
+        std::mem::forget((entries, self.places, self.spares));
     }
 
     /// The child of a slot.
     pub fn get(&self, slot: SlotIndex) -> Option<&Entry> {
-        self.entries.get(slot.index())?.as_ref()
+        let place = (*self.places.get(slot.index())?)?;
+        self.entries.get(place as usize)
+    }
+
+    fn get_mut(&mut self, slot: SlotIndex) -> Option<&mut Entry> {
+        let place = (*self.places.get(slot.index())?)?;
+        self.entries.get_mut(place as usize)
+    }
+
+    fn remove(&mut self, slot: SlotIndex) -> Option<ProcessId> {
+        let place = self.places[slot.index()].take()?;
+        let entry = self.entries.swap_remove(place as usize);
+        if let Some(moved) = self.entries.get(place as usize) {
+            self.places[moved.id.slot().index()] = Some(place);
+        }
+        Some(entry.id)
     }
 
     /// Those that run.
     pub fn running(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().flatten().filter(|entry| entry.ended.is_none())
+        self.entries.iter().filter(|entry| entry.ended.is_none())
     }
 
     /// Those that run and were forked as spares, most of which have a client by now.
@@ -158,7 +176,7 @@ impl Children {
 
     /// Whether nobody is left, nor anybody's I/O.
     pub fn is_empty(&self) -> bool {
-        self.entries.iter().all(Option::is_none)
+        self.entries.is_empty()
     }
 
     /// Sends a signal to those that `choose` picks.
@@ -171,24 +189,24 @@ impl Children {
 
     /// Learns how the child of a slot ended. `None` if it has not ended. [`Self::forget`] comes next.
     pub fn reap(&mut self, epoll: &Epoll, slot: SlotIndex) -> Option<ExitStatus> {
-        let entry = self.entries[slot.index()].as_mut().filter(|entry| entry.ended.is_none())?;
+        let entry = self.get_mut(slot).filter(|entry| entry.ended.is_none())?;
         let status = entry.pidfd.try_wait().ok().flatten()?;
         let _ = epoll.remove(entry.pidfd.as_fd());
         entry.ended = Some(status);
-        self.running[entry.kind as usize - 1] -= 1;
+        let kind = entry.kind;
+        self.running[kind as usize - 1] -= 1;
         self.spares.retain(|spare| *spare != slot);
         Some(status)
     }
 
     /// Forgets a child that has ended if its I/O is over; its id, if it is. Else watches for the end of its I/O.
     pub fn forget(&mut self, epoll: &Epoll, slot: SlotIndex) -> Option<ProcessId> {
-        let place = &mut self.entries[slot.index()];
-        let entry = place.as_mut().filter(|entry| entry.ended.is_some())?;
+        let entry = self.get_mut(slot).filter(|entry| entry.ended.is_some())?;
         if entry.hangup.is_over().unwrap_or(false) {
             if entry.is_hangup_watched {
                 let _ = epoll.remove(entry.hangup.as_fd());
             }
-            return place.take().map(|entry| entry.id);
+            return self.remove(slot);
         }
         if !entry.is_hangup_watched {
             // Nothing is asked for: a hang-up is reported anyway.

@@ -310,7 +310,6 @@ impl Incarnation<'_> {
             for ignored in [Signal::PIPE, Signal::ALARM] {
                 let _ = signal::ignore(ignored);
             }
-            let _ = signal::default(Signal::CHILD);
             signal::set_mask(&signal::SignalSet::empty());
             match (kind.info().main, socket) {
                 (_, Some(socket)) => serve_accepted(ctx, socket),

@@ -164,7 +164,7 @@ fn start_with(
         PidFileGuard::create(&data_dir, process::pid(), started.as_second(), port, &first_dir)?;
     write_options(options, &data_dir)?;
     let postmaster_signals =
-        SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1, Signal::CHILD]);
+        SignalSet::from([Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::USR1]);
     signal::block(&postmaster_signals);
     let signalfd = signal::signalfd(&postmaster_signals).map_err(|e| fatal_io("signalfd", &e))?;
     let epoll = Epoll::new().map_err(|e| fatal_io("epoll", &e))?;
@@ -174,6 +174,9 @@ fn start_with(
     for ignored in [Signal::PIPE, Signal::ALARM, Signal::TTIN, Signal::TTOU, Signal::XFSZ, Signal::USR2] {
         let _ = signal::ignore(ignored);
     }
+    // A child's end is told by its pidfd; a signal for it too would wake the postmaster twice. Ignored explicitly, as it may
+    // have been by who started this program, it would leave no exit status.
+    let _ = signal::default(Signal::CHILD);
     let log = Log::new(log_config(&settings), Output::Stderr);
     let mut postmaster = Postmaster {
         settings,
@@ -396,8 +399,6 @@ impl Postmaster {
                 Report::fatal(SqlState::INTERNAL_ERROR, format!("could not set up shared memory: {e}"))
             };
             let ipc = Ipc::open(&segment).map_err(|e| failed(&e))?;
-            let ipc =
-                if io_method.uses_ring() { ipc } else { ipc.with_latch_fds().map_err(|e| failed(&e))? };
             let eventfd = EventFd::new().map_err(|e| failed(&e))?;
             let _ = self.epoll.add(eventfd.as_fd(), Source::Eventfd.to_word(), Interest::IN);
             let own_pid = process::pid();

@@ -20,12 +20,13 @@ mod tcp;
 mod views;
 mod work;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::connection::{Broken, Connection, Got};
 use super::context::ProcessContext;
 use crate::ipc::WaitSet;
 use crate::ipc::wait_set::Socket;
+use crate::os::socket::send_now;
 use crate::protocol::encode::{Encoder, encode_prebuilt};
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::Monotonic;
@@ -55,7 +56,12 @@ impl From<Broken> for Over {
 
 /// The rest of a child's life that was forked for a connection.
 pub fn serve_accepted(mut ctx: ProcessContext<'_>, socket: OwnedFd) -> ! {
-    let set = ctx.wait_set();
+    let set = ctx.try_wait_set().unwrap_or_else(|report| {
+        ctx.log(&report);
+        // Without waiting, as there is nothing to wait with.
+        let _ = send_now(socket.as_fd(), &encode_prebuilt(&report));
+        ctx.exit(1)
+    });
     ctx.set_running();
     let mut served = serve(&mut ctx, set, socket, Vec::new());
     served.connection.leave();

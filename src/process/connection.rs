@@ -130,6 +130,11 @@ impl<'s> Connection<'s> {
         self.set.leave();
     }
 
+    /// See [`WaitSet::take_no_ring`].
+    pub fn take_no_ring(&mut self) -> Option<io::Error> {
+        self.set.take_no_ring()
+    }
+
     /// TLS, if it is on.
     pub fn tls(&self) -> Option<&TlsSession> {
         self.tls.as_deref()

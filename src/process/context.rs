@@ -25,7 +25,7 @@ use crate::ipc::last_words::LastWords;
 use crate::ipc::{Interrupts, Proc, WaitEvent, WaitSet};
 use crate::log::{Client, LineNumbers, Log, LogContext};
 use crate::os::process;
-use crate::report::{Report, Severity, SqlState};
+use crate::report::{self, Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering};
 use crate::wal::SyncMethod;
 
@@ -115,19 +115,27 @@ impl<'s> ProcessContext<'s> {
 
     /// A wait set that also ends at the postmaster's death and holds the lifeline.
     pub fn wait_set(&mut self) -> WaitSet<'s> {
+        self.try_wait_set().unwrap_or_else(|report| {
+            self.log(&report);
+            self.exit(1)
+        })
+    }
+
+    /// The same for a process that has somebody to tell if it can't be had.
+    pub fn try_wait_set(&mut self) -> report::Result<WaitSet<'s>> {
+        let failed = |text: String| Report::fatal(SqlState::SYSTEM_ERROR, text);
         let postmaster = self.server.postmaster.as_ref().map(AsFd::as_fd);
         let made = WaitSet::new(self.me, self.server.io_method, postmaster);
-        let mut set = made.unwrap_or_else(|error| self.die(&error.to_string()));
+        let mut set = made.map_err(|error| failed(error.to_string()))?;
         if let Some(lifeline) = self.lifeline.take() {
             if self.settings.get(config::WAL_SYNC_METHOD) == SyncMethod::IoUringDsync.name() {
                 self.wal_lifeline.set(lifeline.duplicate().ok());
             }
             let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);
-            if let Err(error) = set.hold(lifeline, lock) {
-                self.die(&format!("could not hold the instance lock: {error}"));
-            }
+            let held = set.hold(lifeline, lock);
+            held.map_err(|error| failed(format!("could not hold the instance lock: {error}")))?;
         }
-        set
+        Ok(set)
     }
 
     /// What the log calls it.

@@ -80,20 +80,15 @@ impl World {
 
     /// A world in pages of a kind.
     pub fn with_pages(huge_pages: HugePages) -> Self {
-        Self::make(huge_pages, false, vec![])
+        Self::make(huge_pages, vec![])
     }
 
     /// A world with more regions.
     pub fn with_regions(more: Vec<RegionSpec>) -> Self {
-        Self::make(HugePages::Off, false, more)
+        Self::make(HugePages::Off, more)
     }
 
-    /// A world whose latches wake sleepers in epoll too.
-    pub fn with_latch_fds() -> Self {
-        Self::make(HugePages::Off, true, vec![])
-    }
-
-    fn make(huge_pages: HugePages, latch_fds: bool, more: Vec<RegionSpec>) -> Self {
+    fn make(huge_pages: HugePages, more: Vec<RegionSpec>) -> Self {
         let mut specs = Ipc::region_specs(MAX_PROCESSES);
         specs.extend(more);
         specs.push(RegionSpec::of::<Things>("things", 1, 1));
@@ -105,10 +100,7 @@ impl World {
         let plan = Plan::new(&specs).expect("the regions fit");
         let segment = Segment::create(&plan, huge_pages, None).unwrap_or_else(|e| panic!("{e}"));
         let segment: &'static Segment = Box::leak(Box::new(segment));
-        let mut ipc = Ipc::open(segment).expect("just made");
-        if latch_fds {
-            ipc = ipc.with_latch_fds().expect("few enough");
-        }
+        let ipc = Ipc::open(segment).expect("just made");
         let ipc: &'static Ipc<'static> = Box::leak(Box::new(ipc));
         let things = &segment.region::<Things>("things", 1).expect("just made")[0];
         let table = Box::leak(Box::new(RefCell::new(SlotTable::new(ipc.slots()))));

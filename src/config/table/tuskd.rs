@@ -8,7 +8,7 @@ use crate::config::show;
 settings! {
     file tuskd;
     section "Connections and Authentication / Connection Settings" {
-        MAX_SPARE_BACKENDS: i64 = int("max_spare_backends", 64, 0, 4096).sighup(),
+        MAX_SPARE_BACKENDS: i64 = int("max_spare_backends", 16, 0, 4096).sighup(),
             "Sets the most spare backends that a burst of connections may bring.";
         METRICS_LISTEN_ADDRESSES: str = text("metrics_listen_addresses", "127.0.0.1").postmaster().list(),
             "Sets the addresses on which metrics are served.";

@@ -41,7 +41,7 @@ fn kernel_version(release: &str, version: Option<(u32, u32)>) -> Check {
         Some(version) if version >= NEEDED => Check::warn(
             NAME,
             found,
-            "before 6.7 a session waits by epoll and an eventfd: about 1.4 times the system calls per round trip",
+            "before 6.7 a session waits by epoll and a signal: about 1.4 times the system calls per round trip",
         )
         .mended_by("install Linux 6.7 or newer"),
         Some(_) => Check::bad(NAME, found, "a server does not start before Linux 5.11")

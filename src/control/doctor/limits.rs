@@ -35,7 +35,7 @@ const LIMITS: [Limit; 3] = [
         resource: Resource::Memlock,
         wanted: 8 << 20,
         needed: 0,
-        costs: "io_uring cannot register its WAL buffers, and copies what it writes once more",
+        costs: "with many busy sessions the later ones wait without io_uring, in more system calls",
         shell: "ulimit -l unlimited",
         systemd: "LimitMEMLOCK=infinity",
         is_bytes: true,

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::flights::Flights;
 use super::mailbox::Mailbox;
 use super::ring_io::RingIo;
 use super::types::{Readiness, Socket, SocketSet};
@@ -13,24 +14,26 @@ use super::{Goal, MAX_SOCKETS, Method, free_place};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::latch::Latch;
 use crate::os::epoll::{Epoll, Interest};
-use crate::os::eventfd::EventFd;
+use crate::os::signal::{self, SignalSet};
 use crate::os::socket::{receive_now, send_now};
 use crate::sync::Monotonic;
 
-/// What epoll says of the own eventfd and the postmaster; smaller numbers are sockets.
-const OWN_LATCH: u64 = MAX_SOCKETS as u64;
-const POSTMASTER: u64 = OWN_LATCH + 1;
+/// What epoll says of the postmaster; smaller numbers are sockets.
+const POSTMASTER: u64 = MAX_SOCKETS as u64;
 
 /// See the module.
 pub(super) struct ByEpoll<'s> {
     epoll: Epoll,
-    own: &'s EventFd,
-    /// Kept open because it is registered.
-    postmaster: Option<OwnedFd>,
+    /// Lets in the signal that says that the latch is set.
+    sleep_mask: SignalSet,
+    thread: u32,
+    postmaster: Option<BorrowedFd<'s>>,
     postmaster_dead: bool,
     sockets: Vec<Option<Line>>,
     /// A process without a ring has nothing in flight that could outlive it, so this hangs up with it.
     lifeline: Option<Lifeline>,
+    /// Not needed here; a ring will hold it.
+    instance_lock: Option<BorrowedFd<'s>>,
 }
 
 struct Line {
@@ -43,14 +46,38 @@ struct Line {
 }
 
 impl<'s> ByEpoll<'s> {
-    pub fn new(own: &'s EventFd, postmaster: Option<OwnedFd>) -> io::Result<Self> {
+    /// For the calling thread.
+    pub fn new(postmaster: Option<BorrowedFd<'s>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        epoll.add(own.as_fd(), OWN_LATCH, Interest::IN)?;
-        if let Some(postmaster) = &postmaster {
-            epoll.add(postmaster.as_fd(), POSTMASTER, Interest::IN)?;
+        let (sleep_mask, thread) = (signal::prepare_wakeable()?, signal::this_thread());
+        if let Some(postmaster) = postmaster {
+            epoll.add(postmaster, POSTMASTER, Interest::IN)?;
         }
         let sockets = Vec::new();
-        Ok(Self { epoll, own, postmaster, postmaster_dead: false, sockets, lifeline: None })
+        Ok(Self {
+            epoll,
+            sleep_mask,
+            thread,
+            postmaster,
+            postmaster_dead: false,
+            sockets,
+            lifeline: None,
+            instance_lock: None,
+        })
+    }
+
+    /// A ring's wait set that goes on where this one stops, between two waits: sockets keep their places, and what of their
+    /// bytes is unsent or received stays so. If it fails, nothing has happened.
+    pub fn move_to_ring(&mut self, latch: Latch<'s>) -> io::Result<Flights<'s>> {
+        let mut flights = Flights::new(latch, self.postmaster)?;
+        flights.postmaster_dead = self.postmaster_dead;
+        if let Some(lifeline) = &mut self.lifeline {
+            flights.register(lifeline, self.instance_lock)?;
+            flights.lifeline = self.lifeline.take();
+        }
+        let to_line = |line: Line| super::line::Line::new(line.fd, line.mailbox);
+        flights.sockets = self.sockets.drain(..).map(|line| line.map(to_line)).collect();
+        Ok(flights)
     }
 
     fn line(&self, socket: usize) -> &Line {
@@ -107,10 +134,8 @@ impl<'s> ByEpoll<'s> {
 
     /// Whether the deadline passed.
     fn wait(&mut self, deadline: Option<Monotonic>) -> io::Result<bool> {
-        let mut is_signalled = false;
-        for event in self.epoll.wait(deadline)? {
+        for event in self.epoll.wait_with(&self.sleep_mask, deadline)? {
             match event.data {
-                OWN_LATCH => is_signalled = true,
                 POSTMASTER => self.postmaster_dead = true,
                 socket => {
                     if let Some(line) = self.sockets[socket as usize].as_mut() {
@@ -119,14 +144,11 @@ impl<'s> ByEpoll<'s> {
                 }
             }
         }
-        if is_signalled {
-            self.own.drain();
-        }
         Ok(deadline.is_some_and(|deadline| Monotonic::now() >= deadline))
     }
 }
 
-impl Method for ByEpoll<'_> {
+impl<'s> Method<'s> for ByEpoll<'s> {
     fn add(&mut self, fd: OwnedFd) -> io::Result<Socket> {
         let place = free_place(&mut self.sockets)?;
         self.sockets[place] = Some(Line {
@@ -196,11 +218,11 @@ impl Method for ByEpoll<'_> {
     }
 
     fn announce(&self, latch: Latch<'_>) -> bool {
-        latch.announce_fd()
+        latch.announce_in_epoll(self.thread)
     }
 
     fn withdraw(&self, latch: Latch<'_>) {
-        latch.withdraw_fd();
+        latch.withdraw_in_epoll();
     }
 
     fn sleep(&mut self, deadline: Option<Monotonic>) -> io::Result<bool> {
@@ -221,7 +243,7 @@ impl Method for ByEpoll<'_> {
 
     fn forget_postmaster(&mut self) {
         if let Some(postmaster) = self.postmaster.take() {
-            let _ = self.epoll.remove(postmaster.as_fd());
+            let _ = self.epoll.remove(postmaster);
         }
         self.postmaster_dead = false;
     }
@@ -246,8 +268,9 @@ impl Method for ByEpoll<'_> {
         self.line(socket).mailbox.received()
     }
 
-    fn hold(&mut self, lifeline: Lifeline, _instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'s>>) -> io::Result<()> {
         self.lifeline = Some(lifeline);
+        self.instance_lock = instance_lock;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::flights::Flights;
 use super::line::{Line, Receive, is_transient};
+use super::mailbox::Mailbox;
 use super::ring_io::RingIo;
 use super::types::{Readiness, Socket, SocketSet};
 use super::{Goal, Method, free_place};
@@ -76,10 +77,10 @@ impl Flights<'_> {
     }
 }
 
-impl Method for Flights<'_> {
+impl<'s> Method<'s> for Flights<'s> {
     fn add(&mut self, fd: OwnedFd) -> io::Result<Socket> {
         let place = free_place(&mut self.sockets)?;
-        self.sockets[place] = Some(Line::new(fd));
+        self.sockets[place] = Some(Line::new(fd, Mailbox::default()));
         Ok(Socket(place as u8))
     }
 
@@ -187,7 +188,7 @@ impl Method for Flights<'_> {
         self.sockets[socket].as_ref().map_or(&[], |line| line.mailbox.received())
     }
 
-    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn hold(&mut self, lifeline: Lifeline, instance_lock: Option<BorrowedFd<'s>>) -> io::Result<()> {
         Flights::hold(self, lifeline, instance_lock)
     }
 

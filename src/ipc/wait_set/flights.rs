@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU32;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use io_uring::squeue::{Entry, Flags};
@@ -49,7 +49,7 @@ pub(super) struct Flights<'s> {
     ring: Ring,
     latch: Latch<'s>,
     latch_wait: Option<Token>,
-    postmaster: Option<OwnedFd>,
+    postmaster: Option<BorrowedFd<'s>>,
     postmaster_poll: Option<Token>,
     pub postmaster_dead: bool,
     pub sockets: Vec<Option<Line>>,
@@ -60,7 +60,7 @@ pub(super) struct Flights<'s> {
     watch_error: Option<i32>,
     pub others_done: VecDeque<Completion>,
     others_in_flight: usize,
-    lifeline: Option<Lifeline>,
+    pub lifeline: Option<Lifeline>,
 }
 
 impl<'s> Flights<'s> {
@@ -70,7 +70,7 @@ impl<'s> Flights<'s> {
         self.postmaster_dead = false;
     }
 
-    pub fn new(latch: Latch<'s>, postmaster: Option<OwnedFd>) -> io::Result<Self> {
+    pub fn new(latch: Latch<'s>, postmaster: Option<BorrowedFd<'s>>) -> io::Result<Self> {
         Ok(Self {
             ring: Ring::new(ENTRIES)?,
             latch,
@@ -96,6 +96,11 @@ impl<'s> Flights<'s> {
     pub fn hold(&mut self, lifeline: Lifeline, lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
         // Kept in case of failure too: dropped, it would hang up.
         self.lifeline.insert(lifeline).register(&mut self.ring, lock)
+    }
+
+    /// Has the ring hold a lifeline and the lock. If it fails, the lifeline is as it was.
+    pub fn register(&mut self, lifeline: &mut Lifeline, lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        lifeline.register(&mut self.ring, lock)
     }
 
     /// Lets go of lifeline and lock if no other I/O is in flight: they are not about polls and sockets.
@@ -208,7 +213,7 @@ impl<'s> Flights<'s> {
             unsafe { self.push(entry.build().user_data(token.0)) }?;
             self.latch_wait = Some(token);
         }
-        if let (Some(postmaster), None) = (&self.postmaster, self.postmaster_poll) {
+        if let (Some(postmaster), None) = (self.postmaster, self.postmaster_poll) {
             let entry = opcode::PollAdd::new(Fd(postmaster.as_raw_fd()), libc::POLLIN as u32);
             let token = self.token(MAX_SOCKETS);
             // SAFETY: a poll points at nothing. The kernel holds the file.

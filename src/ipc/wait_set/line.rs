@@ -52,10 +52,10 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub fn new(fd: OwnedFd) -> Self {
+    pub fn new(fd: OwnedFd, mailbox: Mailbox) -> Self {
         Self {
             fd,
-            mailbox: Mailbox::default(),
+            mailbox,
             receive: Receive::Idle,
             sending: None,
             silent: false,

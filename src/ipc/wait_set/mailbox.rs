@@ -7,15 +7,19 @@ use super::RECEIVE_SIZE;
 /// An outbox that has grown beyond this gives its memory back when it is empty.
 const KEPT_OUTBOX: usize = 64 * 1024;
 
+/// Room for the first requests. Most are short, and in a process that has just been forked each page costs a fault.
+const FIRST_ROOM: usize = 2048;
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Mailbox {
     outbox: Vec<u8>,
     /// How much of the outbox is sent.
     sent: usize,
-    /// [`RECEIVE_SIZE`] bytes, made when they are first needed: a listening socket has none.
+    /// Made when it is first needed: a listening socket has none. [`RECEIVE_SIZE`] bytes since a receive has filled it.
     inbox: Vec<u8>,
     received: usize,
+    was_filled: bool,
 }
 
 impl Mailbox {
@@ -46,13 +50,15 @@ impl Mailbox {
 
     /// Room to receive into.
     pub fn room(&mut self) -> &mut [u8] {
-        self.inbox.resize(RECEIVE_SIZE, 0);
+        let size = if self.was_filled { RECEIVE_SIZE } else { FIRST_ROOM };
+        self.inbox.resize(size, 0);
         &mut self.inbox
     }
 
     /// So many bytes of the room are filled now.
     pub fn has_received(&mut self, count: usize) {
         self.received = count;
+        self.was_filled |= count > 0 && count == self.inbox.len();
     }
 
     /// What was received.
@@ -91,6 +97,11 @@ mod tests {
         mailbox.append(&vec![0; 2 * KEPT_OUTBOX]);
         mailbox.discard_unsent();
         assert!(mailbox.outbox.capacity() <= KEPT_OUTBOX);
+        let room = mailbox.room().len();
+        mailbox.has_received(room - 1);
+        assert_eq!(mailbox.room().len(), room);
+        mailbox.has_received(room);
+        assert_eq!((mailbox.received().len(), mailbox.room().len()), (room, RECEIVE_SIZE));
         mailbox.append(b"secret");
         mailbox.room()[..3].copy_from_slice(b"abc");
         mailbox.has_received(3);

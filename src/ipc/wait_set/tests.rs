@@ -3,19 +3,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Duration;
 
-use shmem_layout::SlotIndex;
-
 use super::*;
 use crate::ipc::Ipc;
 use crate::ipc::hangup::hangup_pipe;
-use crate::ipc::latch::AfterSet;
 use crate::ipc::slots::SlotTable;
 use crate::os::pidfd::PidFd;
 use crate::os::process::Pid;
@@ -33,34 +30,53 @@ fn in_ms(ms: u64) -> Option<Monotonic> {
 fn with_proc(test: impl FnOnce(&Ipc<'_>, &Proc<'_>)) {
     let plan = Plan::new(&Ipc::region_specs(8)).unwrap();
     let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
-    let ipc = Ipc::open(&segment).unwrap().with_latch_fds().unwrap();
+    let ipc = Ipc::open(&segment).unwrap();
     let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
     test(&ipc, &me);
 }
 
-/// Runs the test with each implementation that this machine has.
-fn with_each(test: impl Fn(&Ipc<'_>, &Proc<'_>, Choice)) {
-    for method in [IoMethod::IoUring, IoMethod::Sync] {
-        match method.choose() {
-            Ok(choice) => with_proc(|ipc, me| test(ipc, me, choice)),
-            Err(error) => eprintln!("skipped: {error}"),
+/// Which implementation a test is about.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    Epoll,
+    Ring,
+    /// From epoll to a ring at the second exchange.
+    Moves,
+}
+
+impl How {
+    fn set<'s>(self, me: &Proc<'s>, postmaster: Option<BorrowedFd<'s>>) -> WaitSet<'s> {
+        let method = if self == Self::Epoll { IoMethod::Sync } else { IoMethod::IoUring };
+        let mut set = WaitSet::new(me, method.choose().unwrap(), postmaster).unwrap();
+        match self {
+            Self::Epoll => assert!(set.moves_after.is_none()),
+            Self::Ring => assert!(set.ring().is_some()),
+            Self::Moves => set.moves_after = Some(1),
         }
+        set
+    }
+}
+
+/// Runs the test with each implementation that this machine has.
+fn with_each(test: impl Fn(&Ipc<'_>, &Proc<'_>, How)) {
+    with_proc(|ipc, me| test(ipc, me, How::Epoll));
+    match IoMethod::IoUring.choose() {
+        Ok(_) => [How::Ring, How::Moves].into_iter().for_each(|how| with_proc(|ipc, me| test(ipc, me, how))),
+        Err(error) => eprintln!("skipped: {error}"),
     }
 }
 
 /// A wait set with one end of a connection.
-fn connected<'s>(me: &Proc<'s>, choice: Choice) -> (WaitSet<'s>, Socket, UnixStream) {
+fn connected<'s>(me: &Proc<'s>, how: How) -> (WaitSet<'s>, Socket, UnixStream) {
     let (here, there) = UnixStream::pair().unwrap();
-    let mut set = WaitSet::new(me, choice, None).unwrap();
+    let mut set = how.set(me, None);
     let socket = set.add(here).unwrap();
     (set, socket, there)
 }
 
 /// Sets the latch of the first slot, as another process does.
 fn set_latch(ipc: &Ipc<'_>) {
-    if Latch::of(&ipc.slots()[0]).set() == AfterSet::WriteEventFd {
-        ipc.latch_fds().unwrap().of(SlotIndex::new(0).unwrap()).signal();
-    }
+    Latch::of(&ipc.slots()[0]).set();
 }
 
 fn counted(ipc: &Ipc<'_>) -> u64 {
@@ -76,20 +92,10 @@ fn choices_say_why() {
 }
 
 #[test]
-fn epoll_needs_eventfds() {
-    let plan = Plan::new(&Ipc::region_specs(1)).unwrap();
-    let segment = Segment::create(&plan, HugePages::Off, None).unwrap();
-    let ipc = Ipc::open(&segment).unwrap();
-    let me = ipc.proc(SlotTable::new(ipc.slots()).claim(1).unwrap());
-    let refused = WaitSet::new(&me, IoMethod::Sync.choose().unwrap(), None);
-    assert!(matches!(refused.err(), Some(NewError::NoLatchFds)));
-}
-
-#[test]
 fn requests_and_answers() {
-    with_each(|_, me, choice| {
+    with_each(|_, me, how| {
         for nonblocking in [false, true] {
-            let (mut set, socket, mut there) = connected(me, choice);
+            let (mut set, socket, mut there) = connected(me, how);
             rustix::io::ioctl_fionbio(set.socket(&socket), nonblocking).unwrap();
             thread::scope(|scope| {
                 scope.spawn(move || {
@@ -117,8 +123,8 @@ fn requests_and_answers() {
 
 #[test]
 fn a_set_latch_does_not_hide_data() {
-    with_each(|ipc, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         set_latch(ipc);
         let done = set.exchange(me, &socket, b"", None, EVENT).unwrap();
         assert_eq!(done, Exchange { latch_set: true, ..Exchange::default() });
@@ -138,8 +144,8 @@ fn a_set_latch_does_not_hide_data() {
 
 #[test]
 fn a_latch_ends_an_exchange_and_loses_nothing() {
-    with_each(|ipc, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         for _ in 0..20 {
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -164,8 +170,8 @@ fn a_latch_ends_an_exchange_and_loses_nothing() {
 
 #[test]
 fn waits_report_everything_that_is_true() {
-    with_each(|ipc, me, choice| {
-        let (mut set, first, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, first, mut there) = connected(me, how);
         let (here, _other) = UnixStream::pair().unwrap();
         let second = set.add(here).unwrap();
         let both = [(&first, Readiness::READABLE), (&second, Readiness::READABLE | Readiness::WRITABLE)];
@@ -195,11 +201,11 @@ fn waits_report_everything_that_is_true() {
 
 #[test]
 fn listeners_wake_for_connections() {
-    with_each(|_, me, choice| {
+    with_each(|_, me, how| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut set = WaitSet::new(me, choice, None).unwrap();
+        let mut set = how.set(me, None);
         let mut own = set.add(listener.try_clone().unwrap()).unwrap();
         for _ in 0..3 {
             let wanted = Readiness::READABLE | Readiness::EXCLUSIVE;
@@ -224,8 +230,8 @@ fn listeners_wake_for_connections() {
 #[test]
 fn big_messages_survive_interruption() {
     let message: Vec<u8> = (0..4_000_000_u32).map(|i| (i / 7) as u8).collect();
-    with_each(|ipc, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(2));
@@ -266,8 +272,8 @@ fn big_messages_survive_interruption() {
 
 #[test]
 fn a_peer_that_is_gone_is_an_error() {
-    with_each(|_, me, choice| {
-        let (mut set, socket, there) = connected(me, choice);
+    with_each(|_, me, how| {
+        let (mut set, socket, there) = connected(me, how);
         drop(there);
         let error = set.exchange(me, &socket, b"x", None, EVENT).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
@@ -277,7 +283,7 @@ fn a_peer_that_is_gone_is_an_error() {
         let wakeup = set.wait(me, &[(&socket, Readiness::WRITABLE)], None, EVENT).unwrap();
         assert!(wakeup.writable.contains(&socket));
         // With bytes that the peer did not read, its end is a reset.
-        let (mut set, socket, there) = connected(me, choice);
+        let (mut set, socket, there) = connected(me, how);
         assert_eq!(set.send(me, &socket, b"x", None, EVENT).unwrap(), Exchange::default());
         drop(there);
         let error = set.exchange(me, &socket, b"", None, EVENT).unwrap_err();
@@ -289,8 +295,8 @@ fn a_peer_that_is_gone_is_an_error() {
 #[test]
 fn nothing_is_received_before_everything_is_sent() {
     let answer = vec![7; 4_000_000];
-    with_each(|_, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|_, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         let done = set.exchange(me, &socket, b"", in_ms(2), EVENT).unwrap();
         assert!(done.timed_out, "now the ring receives ahead");
         there.write_all(b"next").unwrap();
@@ -312,8 +318,8 @@ fn nothing_is_received_before_everything_is_sent() {
 /// Waits on the latch's word itself use up the wake-up that was meant for the ring's wait, and the other way round.
 #[test]
 fn other_waits_for_the_latch_do_no_harm() {
-    with_each(|ipc, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         for _ in 0..50 {
             let done = set.exchange(me, &socket, b"", in_ms(1), EVENT).unwrap();
             assert_eq!(done, Exchange { timed_out: true, ..Exchange::default() });
@@ -334,13 +340,66 @@ fn other_waits_for_the_latch_do_no_harm() {
     });
 }
 
+/// What epoll has received and not sent is what the ring starts with; sockets keep their places.
+#[test]
+fn a_wait_set_moves_in_the_middle_of_traffic() {
+    if IoMethod::IoUring.choose().is_err() {
+        return;
+    }
+    let message: Vec<u8> = (0..4_000_000_u32).map(|i| (i / 11) as u8).collect();
+    with_proc(|ipc, me| {
+        let (watch, lifeline) = hangup_pipe(me.id()).unwrap();
+        let lock = std::fs::File::open("/dev/null").unwrap();
+        let mut set = How::Moves.set(me, None);
+        set.hold(lifeline, Some(lock.as_fd())).unwrap();
+        let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair().unwrap()).collect();
+        let (here, mut there): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let mut sockets: Vec<Socket> = here.into_iter().map(|here| set.add(here).unwrap()).collect();
+        // A place in the middle is free.
+        drop(set.remove(sockets.remove(1)).unwrap());
+        drop(there.remove(1));
+        there[1].write_all(b"early").unwrap();
+        let done = set.exchange(me, &sockets[1], b"", None, EVENT).unwrap();
+        assert_eq!(done.received, Some(5));
+        let done = set.send(me, &sockets[0], &message, in_ms(2), EVENT).unwrap();
+        assert!(done.timed_out && done.unsent > 0, "{done:?}");
+        assert!(matches!(set.means, Means::Epoll(_)));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(2));
+                set_latch(ipc);
+                let mut got = vec![0; message.len()];
+                there[0].read_exact(&mut got).unwrap();
+                assert!(got == message);
+                there[0].write_all(b"all of it").unwrap();
+            });
+            let done = set.exchange(me, &sockets[0], b"", in_ms(10_000), EVENT).unwrap();
+            assert!(matches!(set.means, Means::Ring(_)));
+            assert_eq!(set.received(&sockets[1]), b"early", "still");
+            let mut end = done;
+            while end.received.is_none() {
+                assert!(end.latch_set && !end.timed_out, "{end:?}");
+                me.latch().reset();
+                end = set.exchange(me, &sockets[0], b"", in_ms(10_000), EVENT).unwrap();
+            }
+            assert_eq!(set.received(&sockets[0]), b"all of it");
+        });
+        there[1].write_all(b"late").unwrap();
+        let wakeup = set.wait(me, &[(&sockets[1], Readiness::READABLE)], None, EVENT).unwrap();
+        assert!(wakeup.readable.contains(&sockets[1]) && !wakeup.readable.contains(&sockets[0]));
+        assert!(set.take_no_ring().is_none() && !watch.is_over().unwrap());
+        drop(set);
+        assert!(watch.wait_over(in_ms(10_000)).unwrap());
+    });
+}
+
 #[test]
 fn the_postmasters_death_is_noticed() {
-    with_each(|_, me, choice| {
+    with_each(|_, me, how| {
         let mut postmaster = Command::new("sleep").arg("1000").spawn().unwrap();
         let pidfd = PidFd::open(Pid::from_child(&postmaster)).unwrap();
         let (here, _there) = UnixStream::pair().unwrap();
-        let mut set = WaitSet::new(me, choice, Some(pidfd.as_fd())).unwrap();
+        let mut set = how.set(me, Some(pidfd.as_fd()));
         let socket = set.add(here).unwrap();
         let wakeup = set.wait(me, &[], in_ms(5), EVENT).unwrap();
         assert!(wakeup.timed_out && !wakeup.postmaster_dead);
@@ -359,9 +418,9 @@ fn the_postmasters_death_is_noticed() {
 
 #[test]
 fn the_last_breath_is_a_hangup() {
-    with_each(|_, me, choice| {
+    with_each(|_, me, how| {
         let (watch, lifeline) = hangup_pipe(me.id()).unwrap();
-        let (mut set, socket, _there) = connected(me, choice);
+        let (mut set, socket, _there) = connected(me, how);
         set.hold(lifeline, None).unwrap();
         let done = set.exchange(me, &socket, b"x", in_ms(2), EVENT).unwrap();
         assert!(done.timed_out, "now a receive is in flight");
@@ -382,8 +441,8 @@ const PATIENCE_OF_DROP: Duration = Duration::from_millis(900);
 fn many_exchanges_among_many_sets() {
     const ROUNDS: u32 = 20_000;
     const NEWS: u64 = 20_000;
-    with_each(|ipc, me, choice| {
-        let (mut set, socket, mut there) = connected(me, choice);
+    with_each(|ipc, me, how| {
+        let (mut set, socket, mut there) = connected(me, how);
         let news = AtomicU64::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {

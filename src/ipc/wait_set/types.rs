@@ -21,8 +21,7 @@ pub enum IoMethod {
 }
 
 impl IoMethod {
-    /// Finds out what can be used here. The postmaster does this once, before it makes the segment's latch eventfds
-    /// (needed for epoll only) and forks; it starts no thread.
+    /// Finds out what can be used here. The postmaster does this once, before it forks; it starts no thread.
     pub fn choose(self) -> Result<Choice, NoRing> {
         let support = match self {
             Self::Sync => None,
@@ -48,8 +47,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Whether it is io_uring. If not, the segment's processes need
-    /// [`Ipc::with_latch_fds`](crate::ipc::Ipc::with_latch_fds).
+    /// Whether it is io_uring.
     pub fn uses_ring(self) -> bool {
         self.support.is_some_and(RingSupport::is_full)
     }
@@ -68,9 +66,6 @@ impl fmt::Display for Choice {
 /// Why there is no wait set.
 #[derive(Debug, thiserror::Error)]
 pub enum NewError {
-    /// Waiting in epoll needs an eventfd per latch, made before the first fork.
-    #[error("waiting in epoll needs Ipc::with_latch_fds")]
-    NoLatchFds,
     /// Too many descriptors, or too little memory.
     #[error("cannot make a wait set: {0}")]
     System(#[from] io::Error),

@@ -200,6 +200,10 @@ impl<'a, 's> Session<'a, 's> {
                 self.interrupts_while_idle()?;
             }
             let got = self.line.borrow_mut().exchange(self.ctx.me, deadline, WaitEvent::CLIENT_READ)?;
+            if let Some(error) = self.line.borrow_mut().take_no_ring() {
+                let text = format!("session goes on without io_uring: {error}");
+                self.ctx.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+            }
             match got {
                 Got::Bytes => return Ok(()),
                 Got::Eof => return Err(Over::Left),

@@ -8,7 +8,8 @@ use tuskd::ipc::barrier::Barrier;
 use tuskd::ipc::death::CleanUpError;
 use tuskd::ipc::queue::QueueError;
 use tuskd::ipc::stop_points::{Action, StopPoint};
-use tuskd::ipc::{LwLock, Mode, Proc, WaitEvent};
+use tuskd::ipc::wait_set::IoMethod;
+use tuskd::ipc::{LwLock, Mode, Proc, WaitEvent, WaitSet};
 use tuskd::sync::Ordering;
 
 use crate::harness::{Skip, Test, tests};
@@ -277,16 +278,34 @@ fn broadcaster_dies_before_it_wakes() -> Result<(), Skip> {
 
 fn latch_setter_dies_before_it_wakes() -> Result<(), Skip> {
     need_stop_points()?;
-    let world = World::new();
-    let me = world.join();
-    let owner = world.fork(|me| me.latch().wait(me, None, WaitEvent::LATCH).expect("no deadline"));
-    world.wait_until_waiting(&owner, WaitEvent::LATCH);
-    let target = owner.id.slot();
-    let dead = dies_at(world, StopPoint::LatchSetBeforeWake, |me| me.set_latch(target));
-    world.bury(&dead);
-    assert_eq!(world.clean_up(&me, &dead), Ok(vec![]));
-    world.reap(owner);
+    // The owner sleeps on the word, in epoll, in a ring.
+    type Sleep = fn(&Proc<'static>);
+    let sleeps: [Sleep; 3] = [
+        |me| me.latch().wait(me, None, WaitEvent::LATCH).expect("no deadline"),
+        |me| sleep_in_a_set(me, false),
+        |me| sleep_in_a_set(me, true),
+    ];
+    for sleep in sleeps {
+        let world = World::new();
+        let me = world.join();
+        let owner = world.fork(sleep);
+        world.wait_until_waiting(&owner, WaitEvent::LATCH);
+        let target = owner.id.slot();
+        let dead = dies_at(world, StopPoint::LatchSetBeforeWake, |me| me.set_latch(target));
+        world.bury(&dead);
+        assert_eq!(world.clean_up(&me, &dead), Ok(vec![]));
+        world.reap(owner);
+    }
     Ok(())
+}
+
+fn sleep_in_a_set(me: &Proc<'static>, with_ring: bool) {
+    let mut set = WaitSet::new(me, IoMethod::Auto.choose().expect("auto takes what there is"), None)
+        .expect("a wait set");
+    if with_ring {
+        let _ = set.ring();
+    }
+    assert!(set.wait(me, &[], None, WaitEvent::LATCH).expect("no error").latch_set);
 }
 
 fn barrier_member_dies_at_every_point() -> Result<(), Skip> {

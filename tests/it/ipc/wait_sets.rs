@@ -1,10 +1,11 @@
 //! Wait sets between real processes, with io_uring, with epoll, and where a seccomp filter refuses io_uring: clients and
 //! an echo server over socket pairs, latches set from other processes in between, signals, the postmaster's death.
 
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use tuskd::ipc::wait_set::{Choice, IoMethod, Readiness};
 use tuskd::ipc::{Interrupts, Proc, WaitEvent, WaitSet, signals};
 use tuskd::os::pidfd::PidFd;
@@ -20,6 +21,7 @@ pub const TESTS: &[Test] = tests![
     echo_by_io_uring,
     echo_by_epoll,
     echo_where_io_uring_is_refused,
+    echo_where_no_ring_can_be_made,
     a_signal_ends_every_kind_of_wait,
     the_postmasters_death_ends_a_wait,
     a_pmsignal_reaches_the_postmaster,
@@ -33,14 +35,10 @@ fn choose(method: IoMethod) -> Result<Choice, Skip> {
     method.choose().map_err(|e| Skip(e.to_string()))
 }
 
-fn world_for(choice: Choice) -> World {
-    if choice.uses_ring() { World::new() } else { World::with_latch_fds() }
-}
-
 /// Sends requests of many lengths and checks the answers, while two others set both sides' latches all the time.
 fn echo(choice: Choice) {
     const ROUNDS: usize = 3_000;
-    let world = world_for(choice);
+    let world = World::new();
     let me = world.join();
     let (here, there) = UnixStream::pair().expect("a socket pair");
     let server = world.fork(|me| serve(me, choice, there.into()));
@@ -123,6 +121,47 @@ fn echo_where_io_uring_is_refused() -> Result<(), Skip> {
     Ok(())
 }
 
+/// A process that has no descriptor left goes on with epoll, and says why, once.
+fn echo_where_no_ring_can_be_made() -> Result<(), Skip> {
+    const ROUNDS: u32 = 500;
+    let choice = choose(IoMethod::IoUring)?;
+    let world = World::new();
+    let (mut here, there) = UnixStream::pair().expect("a socket pair");
+    let server = world.fork(|me| {
+        let mut set = WaitSet::new(me, choice, None).expect("a wait set");
+        let limit = Rlimit { current: Some(3), maximum: Some(3) };
+        setrlimit(Resource::Nofile, limit).expect("lowering is allowed");
+        let socket = set.add(OwnedFd::from(there)).expect("room");
+        let mut answer = Vec::new();
+        let mut complaints = 0;
+        loop {
+            let end = set.exchange(me, &socket, &answer, Some(soon(20)), EVENT).expect("the client lives");
+            if let Some(error) = set.take_no_ring() {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                complaints += 1;
+            }
+            answer.clear();
+            match end.received {
+                Some(0) => break,
+                Some(_) => answer.extend_from_slice(set.received(&socket)),
+                None => panic!("{end:?}"),
+            }
+        }
+        assert_eq!(complaints, 1);
+        assert!(set.ring().is_none());
+    });
+    for round in 0..ROUNDS {
+        here.write_all(&round.to_ne_bytes()).expect("the server lives");
+        let mut answer = [0; 4];
+        here.read_exact(&mut answer).expect("the server lives");
+        assert_eq!(u32::from_ne_bytes(answer), round);
+    }
+    // The child has a copy of this end.
+    here.shutdown(std::net::Shutdown::Both).expect("connected");
+    world.reap(server);
+    Ok(())
+}
+
 /// Waits in a wait set for a socket on which nothing comes.
 fn wait_in_a_set(me: &Proc<'static>, method: IoMethod) {
     let Ok(choice) = method.choose() else { return };
@@ -150,7 +189,7 @@ fn a_signal_ends_every_kind_of_wait() {
         (EVENT, |_, me| wait_in_a_set(me, IoMethod::Sync)),
     ];
     for (event, wait) in waits {
-        let world = World::with_latch_fds();
+        let world = World::new();
         let worker = world.fork(|me| {
             let map = [(Signal::TERM, Interrupts::TERMINATE)];
             signals::with_handlers(me, &map, || wait(world, me)).expect("handlers");
@@ -166,7 +205,7 @@ fn a_signal_ends_every_kind_of_wait() {
 fn the_postmasters_death_ends_a_wait() -> Result<(), Skip> {
     for method in [IoMethod::Auto, IoMethod::Sync] {
         let choice = choose(method)?;
-        let world = world_for(choice);
+        let world = World::new();
         let postmaster = world.fork(|me| {
             me.latch().wait(me, None, WaitEvent::LATCH).expect("no deadline");
         });

@@ -5,8 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
+use super::connections::client::Client;
 use super::{TestServer, own_port, tuskd};
 use crate::harness::{Skip, Test, tests};
 
@@ -14,6 +15,7 @@ use crate::harness::{Skip, Test, tests};
 pub const TESTS: &[Test] = tests![
     a_server_runs_as_a_user,
     a_server_starts_in_the_background_as_a_user,
+    a_thousand_sessions_need_no_locked_memory: 120,
     a_filled_directory_is_not_given_away,
     a_directory_of_somebody_else_or_for_everybody_is_refused,
 ];
@@ -115,6 +117,47 @@ fn a_server_runs_as_a_user() -> Result<(), Skip> {
     let hint = "HINT:  The server must be started by the user that owns the data directory.";
     assert!(text.contains(hint), "{text}");
     assert!(owners(&server.dir).iter().all(|uid| *uid == place.uid), "nothing of root's is left there");
+    Ok(())
+}
+
+/// Each session made an io_uring, whose pages count against the user's RLIMIT_MEMLOCK unless root pays: with the usual 8 MB
+/// the thousandth session died of "cannot make a wait set: Cannot allocate memory", and its client was told nothing. Now
+/// only busy ones make one, and those that can't go on without.
+fn a_thousand_sessions_need_no_locked_memory() -> Result<(), Skip> {
+    const SESSIONS: usize = 1100;
+    /// Enough for a few rings.
+    const LIMIT: u64 = 64 * 1024;
+    let place = Place::new("sessions")?;
+    tuskd::os::process::raise_descriptor_limit();
+    setrlimit(Resource::Memlock, Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) }).expect("lower");
+    let made = run(&["init", "--user", USER, "-A", "trust", "-N"], &place.data());
+    assert!(made.status.success(), "{}", stderr(&made));
+    let mut server = place.server();
+    let mut command = tuskd();
+    command.args(["run", "--user", USER, "-k", "/tmp", "-c", "listen_addresses=", "-p"]);
+    command.arg(server.port.to_string()).arg("-D").arg(&server.dir);
+    for setting in ["max_connections=1200", "log_min_messages=debug1", "shared_buffers=1MB"] {
+        command.args(["-c", setting]);
+    }
+    server.launch_command(command);
+    server.wait_for_log("database system is ready to accept connections", 1);
+    assert!(server.log().contains("I/O method: io_uring"), "{}", server.log());
+    let mut clients: Vec<Client> = (0..SESSIONS).map(|_| Client::session(&server, USER)).collect();
+    for client in clients.iter_mut().take(40) {
+        for round in 0..40 {
+            client.send(|out| out.query("select 42"));
+            let got = client.until_ready();
+            assert_eq!(got.last().map(String::as_str), Some("Z I"), "round {round}: {got:?}");
+        }
+    }
+    let said = "session goes on without io_uring: Cannot allocate memory";
+    let log = server.log();
+    let without = log.matches(said).count();
+    assert!((1..40).contains(&without), "{without} of 40 busy sessions have no ring:\n{log}");
+    assert!(!log.contains("FATAL"), "{log}");
+    drop(clients);
+    server.signal(Signal::INT);
+    assert_eq!(server.wait(), Some(0));
     Ok(())
 }
 

@@ -128,7 +128,7 @@ fn workers_are_registered_at_run_time() {
     register_at_run_time("");
 }
 
-/// Where latches wake by eventfds.
+/// Where latches wake by signals.
 fn workers_are_registered_without_io_uring() {
     register_at_run_time("io_method = sync\n");
 }

@@ -49,7 +49,7 @@ pub fn exchange_by_ring(count: u64) -> Result<()> {
 
 /// The server sleeps in epoll.
 pub fn exchange_by_epoll(count: u64) -> Result<()> {
-    exchange(World::with_latch_fds(1)?, IoMethod::Sync, count)
+    exchange(World::new(1)?, IoMethod::Sync, count)
 }
 
 fn exchange(mut world: World, method: IoMethod, count: u64) -> Result<()> {
@@ -58,7 +58,10 @@ fn exchange(mut world: World, method: IoMethod, count: u64) -> Result<()> {
     let (mut client, servers_end) = UnixStream::pair()?;
     let child = fork_role("server", || {
         let me = world.enter(server);
-        serve(me, WaitSet::new(me, choice, None)?, servers_end.try_clone()?, count)
+        let mut wait_set = WaitSet::new(me, choice, None)?;
+        // At once, not after some exchanges.
+        ensure!(wait_set.ring().is_some() == (method == IoMethod::IoUring), "not the method that is counted");
+        serve(me, wait_set, servers_end.try_clone()?, count)
     })?;
     play("client");
     let mut answer = MESSAGE;

@@ -27,15 +27,6 @@ pub struct World {
 impl World {
     /// For so many processes; before the forks.
     pub fn new(max_processes: usize) -> Result<Self> {
-        Self::make(max_processes, Ok)
-    }
-
-    /// The same for processes that sleep in epoll.
-    pub fn with_latch_fds(max_processes: usize) -> Result<Self> {
-        Self::make(max_processes, |ipc| Ok(ipc.with_latch_fds()?))
-    }
-
-    fn make(max_processes: usize, finish: fn(Ipc<'static>) -> Result<Ipc<'static>>) -> Result<Self> {
         let mut specs = Ipc::region_specs(max_processes);
         specs.extend([
             RegionSpec::of::<LwLockState>("locks", VERSION, 1),
@@ -46,7 +37,7 @@ impl World {
         ]);
         let segment = Segment::create(&Plan::new(&specs)?, HugePages::Try, None)?;
         let segment: &'static Segment = Box::leak(Box::new(segment));
-        let ipc: &'static Ipc = Box::leak(Box::new(finish(Ipc::open(segment)?)?));
+        let ipc: &'static Ipc = Box::leak(Box::new(Ipc::open(segment)?));
         Ok(Self { ipc, slots: SlotTable::new(ipc.slots()) })
     }
 

@@ -47,9 +47,14 @@ pub fn run(seconds: u64, rounds: usize) -> Result<()> {
         eprintln!("versus: round {round} of {rounds}");
         bench.measure(&mut samples)?;
     }
+    // Printed first: what follows may fail, and these took long to measure.
+    let ratios = print_rates(&bench, &mut samples);
+    print_rate_targets(&ratios);
+    if !reuses_processes(&bench.servers[2])? {
+        println!("session_reuse = on has no effect yet: no two sessions had the same process.");
+    }
     let memory = [idle_session_kb(&bench.servers[0])?, idle_session_kb(&bench.servers[1])?];
-    let is_reused = reuses_processes(&bench.servers[2])?;
-    print(&bench, &mut samples, memory, is_reused);
+    print_memory(memory);
     Ok(())
 }
 
@@ -133,7 +138,8 @@ fn median(samples: &mut [f64]) -> f64 {
     if samples.len() % 2 == 1 { samples[middle] } else { f64::midpoint(samples[middle - 1], samples[middle]) }
 }
 
-fn print(bench: &Bench, samples: &mut Samples, memory: [f64; 2], is_reused: bool) {
+/// Prints what the rounds have measured; the ratios of new connections, by variant and number of clients.
+fn print_rates(bench: &Bench, samples: &mut Samples) -> Vec<[f64; 2]> {
     let how = if bench.uses_pgbench { "pgbench -C, select 1" } else { "own connector, empty query" };
     println!("New connections per second ({how}), medians:\n");
     println!("{:<24}{:>8}{:>10}{:>14}{:>14}", "tuskd with", "clients", "ratio", "tuskd", "PostgreSQL");
@@ -148,17 +154,21 @@ fn print(bench: &Bench, samples: &mut Samples, memory: [f64; 2], is_reused: bool
     }
     let [postgres, tuskd] = &mut samples.round_trips;
     let (postgres, tuskd) = (median(postgres), median(tuskd));
-    println!("\n{:<32}{:>9.2}x{tuskd:>14.0}{postgres:>14.0}", "round trips per second", tuskd / postgres);
-    let name = format!("kB PSS per session of {IDLE_SESSIONS}");
-    println!("{name:<32}{:>9.2}x{:>14.0}{:>14.0}\n", memory[1] / memory[0], memory[1], memory[0]);
-    if !is_reused {
-        println!("session_reuse = on has no effect yet: no two sessions had the same process.\n");
-    }
-    print_targets(&ratios, memory[1]);
+    println!("\n{:<32}{:>9.2}x{tuskd:>14.0}{postgres:>14.0}\n", "round trips per second", tuskd / postgres);
+    ratios
 }
 
-fn print_targets(ratios: &[[f64; 2]], kb: f64) {
-    let verdict = |is_reached| if is_reached { "ok" } else { "MISSED" };
+fn print_memory([postgres, tuskd]: [f64; 2]) {
+    let name = format!("kB PSS per session of {IDLE_SESSIONS}");
+    println!("\n{name:<32}{:>9.2}x{tuskd:>14.0}{postgres:>14.0}", tuskd / postgres);
+    println!("{:<8}{tuskd:.0} of at most {MOST_KB} kB PSS per idle session", verdict(tuskd <= MOST_KB));
+}
+
+fn verdict(is_reached: bool) -> &'static str {
+    if is_reached { "ok" } else { "MISSED" }
+}
+
+fn print_rate_targets(ratios: &[[f64; 2]]) {
     for (variant, least) in LEAST_RATIO.into_iter().enumerate() {
         for (i, clients) in CLIENTS.into_iter().enumerate() {
             let (name, ratio) = (VARIANTS[variant].0, ratios[variant][i]);
@@ -168,7 +178,6 @@ fn print_targets(ratios: &[[f64; 2]], kb: f64) {
             );
         }
     }
-    println!("{:<8}{kb:.0} of at most {MOST_KB} kB PSS per idle session", verdict(kb <= MOST_KB));
 }
 
 #[cfg(test)]
