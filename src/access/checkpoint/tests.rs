@@ -3,6 +3,7 @@
 use shmem_layout::transactions::MAP_WORDS;
 
 use super::*;
+use crate::os::file::Files;
 use crate::access::StoreSession;
 use crate::access::control_file::StandbySettings;
 use crate::access::managers::managers;
