@@ -3,12 +3,12 @@
 use shmem_layout::transactions::MAP_WORDS;
 
 use super::*;
-use crate::os::file::Files;
 use crate::access::StoreSession;
 use crate::access::control_file::StandbySettings;
 use crate::access::managers::managers;
 use crate::access::recovery::Recovery;
 use crate::access::tests::{INCARNATION, World};
+use crate::os::file::Files;
 use crate::storage::buffer::Unpaced;
 use crate::txn::Fate;
 use crate::txn::map::{MapPage, MapStore, WIDE_IDS};
