@@ -75,7 +75,7 @@ impl Rows {
             prepared: 0,
             buffers: 16_384,
             wal_buffers: 16 << 20,
-            map_pages: 64,
+            map_pages: 1024,
             locks_per_transaction: 64,
             reads_per_transaction: 64,
         };

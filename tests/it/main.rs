@@ -6,6 +6,7 @@
 mod control;
 mod harness;
 mod harness_selftest;
+mod heap;
 mod ipc;
 mod power;
 mod seccomp;
@@ -25,7 +26,7 @@ const MODULES: &[&[&[Test]]] = &[
     &ipc::TESTS,
     &wal::TESTS,
     &storage::TESTS,
-    &[txn::TESTS],
+    &[txn::TESTS, heap::TESTS],
     &server::TESTS,
     &[control::TESTS],
 ];
