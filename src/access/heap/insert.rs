@@ -64,7 +64,7 @@ impl Heap {
     pub fn retract(&self, session: &mut StoreSession<'_, '_>, ctid: Ctid) -> Result<()> {
         let xid = session.transaction.xid()?.number();
         let store = session.store;
-        let mut page = store.storage.read_with(self.tag(ctid.block), self.read_options())?.lock_exclusive();
+        let mut page = self.pin(store, ctid.block)?.lock_exclusive();
         let item = page.page().item(ctid.line).ok();
         let is_own = item
             .and_then(|item| tuple::TupleRef::new(page.page(), &item))

@@ -42,7 +42,7 @@ use std::cell::{Cell, RefCell};
 use super::change::{Change, Changing};
 use super::engine::Store;
 use crate::report::Result;
-use crate::storage::buffer::ReadOptions;
+use crate::storage::buffer::{PinnedBuffer, ReadOptions};
 use crate::storage::ids::{BlockNumber, BufferTag, Fork, RelFile, RelFork};
 
 pub use change::HeapKind;
@@ -108,6 +108,16 @@ impl Heap {
 
     fn tag(&self, block: BlockNumber) -> BufferTag {
         self.fork(Fork::Main).block(block)
+    }
+
+    /// Pins a page.
+    #[inline]
+    fn pin<'t, 's>(&self, store: &'t Store<'s>, block: BlockNumber) -> Result<PinnedBuffer<'t, 's>> {
+        // What is logged has the shorter way.
+        match self.options.is_logged {
+            true => store.storage.read(self.tag(block)),
+            false => store.storage.read_with(self.tag(block), self.read_options()),
+        }
     }
 
     fn read_options(&self) -> ReadOptions<'static> {
