@@ -39,10 +39,7 @@ impl Heap {
         let mut page = self.page_for(store, TUPLE_HEADER + row.len(), None)?;
         let ctid = Ctid::new(page.pin().block(), next_line(page.page()));
         let new = NewTuple { xmin, xmax: 0, mask: Mask::default(), cmin: command };
-        let mut scratch = self.scratch.borrow_mut();
-        let (tuple, data) = &mut *scratch;
-        tuple.clear();
-        data.clear();
+        let (tuple, data) = &mut *self.cleared_scratch();
         new.encode(ctid, row, tuple);
         change::put_version(new, ctid.line, row, data);
         let mut maps = Maps::of(self, store, &[&page])?;

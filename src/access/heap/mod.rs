@@ -37,7 +37,7 @@ pub mod visibility_map;
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 
 use super::change::{Change, Changing};
 use super::engine::Store;
@@ -108,6 +108,13 @@ impl Heap {
 
     fn tag(&self, block: BlockNumber) -> BufferTag {
         self.fork(Fork::Main).block(block)
+    }
+
+    fn cleared_scratch(&self) -> RefMut<'_, (Vec<u8>, Vec<u8>)> {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.0.clear();
+        scratch.1.clear();
+        scratch
     }
 
     /// Pins a page.
