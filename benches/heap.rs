@@ -75,7 +75,7 @@ impl Rows {
             prepared: 0,
             buffers: 16_384,
             wal_buffers: 16 << 20,
-            map_pages: 64,
+            map_pages: 1024,
             locks_per_transaction: 64,
             reads_per_transaction: 64,
         };
@@ -83,7 +83,7 @@ impl Rows {
         let engine = Engine::open(world.segment(), folder.clone(), Files::new()).expect("just planned");
         let engine: &'static Engine<'static> = Box::leak(Box::new(engine));
         engine.words.start_at(Xid::FIRST);
-        let mut session = |world: &mut World| {
+        let session = |world: &mut World| {
             let id = world.claim();
             let store: &'static Store<'static> =
                 Box::leak(Box::new(Store::new(engine, world.enter(id), &settings())));

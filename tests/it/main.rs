@@ -7,6 +7,7 @@ mod access;
 mod control;
 mod harness;
 mod harness_selftest;
+mod heap;
 mod ipc;
 mod power;
 mod seccomp;
@@ -28,7 +29,7 @@ const MODULES: &[&[&[Test]]] = &[
     &wal::TESTS,
     &storage::TESTS,
     &store::TESTS,
-    &[txn::TESTS],
+    &[txn::TESTS, heap::TESTS],
     &access::TESTS,
     &server::TESTS,
     &[control::TESTS],

@@ -17,6 +17,7 @@ mod perf;
 mod scenario;
 mod syscalls;
 mod tidy;
+mod torture;
 mod versus;
 mod workspace;
 
@@ -34,6 +35,11 @@ enum Command {
     Ci,
     /// Checks the rules that neither rustc nor clippy knows: layers, homes of unsafe code, dead files, links.
     Tidy,
+    /// Power failures and kills, again and again.
+    Torture {
+        #[command(subcommand)]
+        torture: torture::Torture,
+    },
     /// Runs the library's unit tests under the model checkers loom and shuttle.
     Models {
         /// Explore only as much as a test run on every change can afford.
@@ -100,6 +106,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
+        Command::Torture { torture } => torture::run(&torture),
         Command::Models { bounded, filter } => models::run(bounded, filter.as_deref()),
         Command::Layout { max_processes, header } => layout::run(max_processes, header),
         Command::BenchReport { baseline_dir } => bench_report::run(baseline_dir.as_deref()),

@@ -184,7 +184,7 @@ impl Heap {
         store: &'t Store<'s>,
         claim: &Claim<'_, '_, 't, 's>,
     ) -> Result<(ExclusivePage<'t, 's>, Option<ExclusivePage<'t, 's>>)> {
-        let pin = store.storage.read_with(self.tag(claim.ctid.block), self.read_options())?;
+        let pin = self.pin(store, claim.ctid.block)?;
         Ok(match claim.other {
             Some(other) if other.block() < pin.block() => {
                 let other = other.lock_exclusive();

@@ -105,7 +105,7 @@ impl Heap {
     ) -> Result<Fetched<R>> {
         let store = session.store;
         let is_serializable = session.transaction.serializable().is_some();
-        let pin = store.storage.read_with(self.tag(ctid.block), self.read_options())?;
+        let pin = self.pin(store, ctid.block)?;
         let page = self.lock_pruned(store, fates, pin)?;
         let (mut past, mut found) = (Vec::new(), None);
         let visibility = Visibility::new(session, fates);
@@ -140,7 +140,7 @@ impl Heap {
         ctid: Ctid,
         read: impl FnOnce(TupleRef<'_>) -> R,
     ) -> Result<Option<R>> {
-        let pin = session.store.storage.read_with(self.tag(ctid.block), self.read_options())?;
+        let pin = self.pin(session.store, ctid.block)?;
         let page = pin.lock_shared();
         if page.page().is_new() || ctid.line > page.page().lines() {
             return Ok(None);
@@ -153,7 +153,7 @@ impl Heap {
     /// is, or will be when others have ended. What it learns is told to the session.
     pub fn fetch_dirty(&self, session: &mut StoreSession<'_, '_>, ctid: Ctid) -> Result<(Ctid, Dirty)> {
         let fates = Fates::new(session.store);
-        let pin = session.store.storage.read_with(self.tag(ctid.block), self.read_options())?;
+        let pin = self.pin(session.store, ctid.block)?;
         let page = pin.lock_shared();
         let mut found = (ctid, Dirty::Dead);
         {

@@ -39,10 +39,7 @@ impl Heap {
         let mut page = self.page_for(store, TUPLE_HEADER + row.len(), None)?;
         let ctid = Ctid::new(page.pin().block(), next_line(page.page()));
         let new = NewTuple { xmin, xmax: 0, mask: Mask::default(), cmin: command };
-        let mut scratch = self.scratch.borrow_mut();
-        let (tuple, data) = &mut *scratch;
-        tuple.clear();
-        data.clear();
+        let (tuple, data) = &mut *self.cleared_scratch();
         new.encode(ctid, row, tuple);
         change::put_version(new, ctid.line, row, data);
         let mut maps = Maps::of(self, store, &[&page])?;
@@ -64,7 +61,7 @@ impl Heap {
     pub fn retract(&self, session: &mut StoreSession<'_, '_>, ctid: Ctid) -> Result<()> {
         let xid = session.transaction.xid()?.number();
         let store = session.store;
-        let mut page = store.storage.read_with(self.tag(ctid.block), self.read_options())?.lock_exclusive();
+        let mut page = self.pin(store, ctid.block)?.lock_exclusive();
         let item = page.page().item(ctid.line).ok();
         let is_own = item
             .and_then(|item| tuple::TupleRef::new(page.page(), &item))

@@ -37,12 +37,12 @@ pub mod visibility_map;
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 
 use super::change::{Change, Changing};
 use super::engine::Store;
 use crate::report::Result;
-use crate::storage::buffer::ReadOptions;
+use crate::storage::buffer::{PinnedBuffer, ReadOptions};
 use crate::storage::ids::{BlockNumber, BufferTag, Fork, RelFile, RelFork};
 
 pub use change::HeapKind;
@@ -108,6 +108,23 @@ impl Heap {
 
     fn tag(&self, block: BlockNumber) -> BufferTag {
         self.fork(Fork::Main).block(block)
+    }
+
+    fn cleared_scratch(&self) -> RefMut<'_, (Vec<u8>, Vec<u8>)> {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.0.clear();
+        scratch.1.clear();
+        scratch
+    }
+
+    /// Pins a page.
+    #[inline]
+    fn pin<'t, 's>(&self, store: &'t Store<'s>, block: BlockNumber) -> Result<PinnedBuffer<'t, 's>> {
+        // What is logged has the shorter way.
+        match self.options.is_logged {
+            true => store.storage.read(self.tag(block)),
+            false => store.storage.read_with(self.tag(block), self.read_options()),
+        }
     }
 
     fn read_options(&self) -> ReadOptions<'static> {

@@ -68,12 +68,12 @@ impl Heap {
         for _ in 0..100 {
             let Some(block) = candidate else { break };
             if Some(block) == without {
-                let pin = store.storage.read_with(self.tag(block), self.read_options())?;
+                let pin = self.pin(store, block)?;
                 let left = room(pin.lock_shared().page());
                 candidate = self.note_and_find(store, block, left, needed)?;
                 continue;
             }
-            let page = store.storage.read_with(self.tag(block), self.read_options())?.lock_exclusive();
+            let page = self.pin(store, block)?.lock_exclusive();
             if self.fits(page.page(), length) {
                 self.target.set(Some(block));
                 return Ok(page);

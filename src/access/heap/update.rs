@@ -148,18 +148,16 @@ impl Heap {
         (line, old): (u16, NewXmax),
         (next, new, row): (Ctid, NewTuple, &[u8]),
     ) -> Result<()> {
-        let mut scratch = self.scratch.borrow_mut();
-        let (tuple, data) = &mut *scratch;
-        tuple.clear();
-        data.clear();
+        let (tuple, data) = &mut *self.cleared_scratch();
         new.encode(next, row, tuple);
-        let end = end_bytes(line, old, next);
+        let (end, xid) = (end_bytes(line, old, next), new.xmin);
         let Claimed { mut page, mut other, .. } = claimed;
         let block = page.pin().block();
-        let xid = new.xmin;
         let change = Change::new(HEAP, kind as u8, xid);
-        let pages: Vec<_> = [Some(&page), other.as_ref()].into_iter().flatten().collect();
-        let mut maps = Maps::of(self, store, &pages)?;
+        let mut maps = match &other {
+            Some(other) => Maps::of(self, store, &[&page, other])?,
+            None => Maps::of(self, store, &[&page])?,
+        };
         if let Some(other) = &mut other {
             change::put_version(new, next.line, row, data);
             let used = use_of(other);
@@ -172,6 +170,7 @@ impl Heap {
                 cleared.clear(pages, 2);
             });
         }
+        // On the same page.
         data.extend_from_slice(&end);
         change::put_version(new, next.line, row, data);
         let change = change.block(0, &mut page, BlockUse::Modify, data);

@@ -360,7 +360,7 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
     }
 
     fn free(&mut self, block: BlockNumber, lines: &[u16]) -> Result<()> {
-        let pin = self.store.storage.read_with(self.heap.tag(block), self.heap.read_options())?;
+        let pin = self.heap.pin(self.store, block)?;
         let mut page = pin.lock_exclusive();
         let is_dead = |line: &u16| page.page().item(*line).is_ok_and(|item| item.state == ItemState::Dead);
         if let Some(line) = lines.iter().find(|line| !is_dead(line)) {
@@ -413,7 +413,7 @@ impl Heap {
 
     fn is_empty(&self, store: &Store<'_>, number: u32) -> Result<bool> {
         let Some(block) = BlockNumber::new(number) else { return Ok(false) };
-        let pin = store.storage.read_with(self.tag(block), self.read_options())?;
+        let pin = self.pin(store, block)?;
         let page = pin.lock_shared();
         let view = page.page();
         let is_unused = |line| view.item(line).is_ok_and(|item| item.state == ItemState::Unused);

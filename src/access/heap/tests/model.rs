@@ -307,7 +307,7 @@ fn play(seed: u64, steps: usize, outcomes: &mut BTreeMap<&'static str, u32>) {
 #[test]
 fn random_sessions_see_what_the_model_says() {
     let mut outcomes = BTreeMap::new();
-    for seed in 0..8 {
+    for seed in 0..16 {
         play(seed * 77 + 1, 500, &mut outcomes);
     }
     let all = [
