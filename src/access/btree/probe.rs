@@ -10,6 +10,9 @@ use super::node::{Broken, Entry, Looked, Node};
 use crate::access::ctid::Ctid;
 use crate::access::row::{Datum, RowReader};
 
+/// On a page with more entries than this, one looks first where the wanted one would be if all were evenly spread.
+const WORTH_A_GUESS: usize = 16;
+
 /// Which side of the entries that have a probe's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Edge {
@@ -117,15 +120,77 @@ impl<'k> Probe<'k> {
     /// Line of a page's first entry that is at the cut or behind it; one more than the last if there is none.
     #[inline]
     pub fn position(&self, node: Node<'_>) -> Looked<u16> {
+        let guess = if node.count() > WORTH_A_GUESS { self.guess(node)? } else { None };
+        match guess {
+            Some(guess) => self.position_near(node, guess),
+            None => self.position_within(node, node.first(), node.last() + 1),
+        }
+    }
+
+    /// The same, looked for from a line on, both ways: what is near the line is most likely in the processor's cache.
+    pub fn position_near(&self, node: Node<'_>, near: u16) -> Looked<u16> {
         let (mut low, mut high) = (node.first(), node.last() + 1);
+        let mut step = 1;
+        if near < high && self.is_behind(node, near)? {
+            low = near + 1;
+            while low + step < high && self.is_behind(node, low + step)? {
+                low += step + 1;
+                step *= 2;
+            }
+            high = high.min(low + step);
+        } else {
+            high = near.min(high);
+            while high >= low + step && !self.is_behind(node, high - step)? {
+                high -= step;
+                step *= 2;
+            }
+            low = low.max(high.saturating_sub(step));
+        }
+        self.position_within(node, low, high)
+    }
+
+    fn position_within(&self, node: Node<'_>, mut low: u16, mut high: u16) -> Looked<u16> {
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.compare(node.entry(middle)?)? {
-                Ordering::Greater => low = middle + 1,
-                Ordering::Less | Ordering::Equal => high = middle,
+            if self.is_behind(node, middle)? {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
         Ok(low)
+    }
+
+    /// Whether the cut is behind the entry at a line.
+    #[inline]
+    fn is_behind(&self, node: Node<'_>, line: u16) -> Looked<bool> {
+        Ok(self.compare(node.entry(line)?)?.is_gt())
+    }
+
+    /// Where on a page the first number would be if those there were evenly spread; `None` for what has no such place. The
+    /// first entry and the high key mostly lie side by side, so that this costs one access to memory in place of many.
+    fn guess(&self, node: Node<'_>) -> Looked<Option<u16>> {
+        let end = match node.high_key() {
+            Some(high_key) => high_key?,
+            None => node.entry(node.last())?,
+        };
+        let start = node.entry(node.first())?;
+        let number = |entry: Entry<'_>| match self.number {
+            Number::Int32(_) => first_number(entry.row()).map(|bytes| f64::from(i32::from_le_bytes(bytes))),
+            Number::Int64(_) => first_number(entry.row()).map(|bytes| i64::from_le_bytes(bytes) as f64),
+            Number::Other => None,
+        };
+        let wanted = match self.number {
+            Number::Int32(value) => value.into(),
+            Number::Int64(value) => value as f64,
+            Number::Other => return Ok(None),
+        };
+        let (Some(start), Some(end)) = (number(start), number(end)) else { return Ok(None) };
+        if end <= start {
+            return Ok(None);
+        }
+        let place = ((wanted - start) / (end - start)).clamp(0.0, 1.0) * node.count() as f64;
+        Ok(Some((node.first() + place as u16).min(node.last())))
     }
 
     /// Line of an inner page's entry whose child has the cut: the last pivot that is not behind it, or, leaning left, the
@@ -200,5 +265,51 @@ impl<'a> Pivot<'a> {
     /// To be looked for.
     pub fn probe<'k>(&'k self, shape: &'k KeyShape) -> Probe<'k> {
         Probe::new(shape, &self.values, self.edge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::{KeyOrder, KeyShape};
+    use super::super::node::{self, NONE, NodeFlags, Special, put_entry};
+    use super::*;
+    use crate::access::row::ColumnStorage;
+    use crate::storage::ids::BlockNumber;
+
+    /// However numbers are spread, guesses and steps end where halving does.
+    #[test]
+    fn positions_are_those_of_a_plain_search() {
+        let shape = KeyShape::new(&[(ColumnStorage::Int64, KeyOrder::ASCENDING)], &[]);
+        let spreads: [&dyn Fn(i64) -> i64; 5] = [&|n| n, &|n| n * n * n, &|n| n / 7, &|_| 5, &|n| {
+            if n < 150 { i64::MIN + n } else { i64::MAX - 400 + n }
+        }];
+        for (which, spread) in spreads.iter().enumerate() {
+            for count in [0, 1, 17, 290] {
+                let items: Vec<_> = (0..count)
+                    .map(|n| {
+                        let (mut item, mut row) = (Vec::new(), Vec::new());
+                        shape.layout().encode(&[Datum::Int64(spread(n))], &mut row).expect("a number");
+                        put_entry(&mut item, Ctid::new(BlockNumber::ZERO, n as u16 + 1), &row);
+                        item
+                    })
+                    .collect();
+                let special =
+                    Special { left: NONE, right: NONE, level: 0, flags: NodeFlags::LEAF, deleted_at: 0 };
+                let page = node::built(&special, items.iter().map(Vec::as_slice)).expect("they fit");
+                let node = Node::new(page.view()).expect("a page of the tree");
+                let wanted = (0..count).flat_map(|n| [spread(n).saturating_sub(1), spread(n)]);
+                for wanted in wanted.chain([i64::MIN, -1, 0, 1000, i64::MAX]) {
+                    for edge in [Edge::Before, Edge::After, Edge::At(Ctid::new(BlockNumber::ZERO, 100))] {
+                        let values = [Datum::Int64(wanted)];
+                        let probe = Probe::new(&shape, &values, edge);
+                        let plain = probe.position_within(node, node.first(), node.last() + 1);
+                        assert_eq!(probe.position(node), plain, "{which}: {wanted}, {edge:?}");
+                        for near in [1, count as u16 / 2 + 1, count as u16, count as u16 + 1] {
+                            assert_eq!(probe.position_near(node, near.max(1)), plain, "from {near}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -204,7 +204,7 @@ impl<'t, 's> Scan<'_, 't, 's, '_> {
         let from = if may_begin { start.position(node).map_err(broken)? } else { node.first() };
         let ends = ends_on(node, end).map_err(broken)?;
         // Where the range goes on behind the page, all of the page is in it.
-        let to = if ends { end.position(node).map_err(broken)? } else { node.last() + 1 };
+        let to = if ends { end.position_near(node, from).map_err(broken)? } else { node.last() + 1 };
         let begins = node.is_leftmost() || (may_begin && from > node.first());
         self.copy_lines(node, from, to).map_err(broken)?;
         self.page = Some(Copied {

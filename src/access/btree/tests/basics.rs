@@ -67,7 +67,8 @@ fn bounds_are_met_exactly() {
     for number in 0..COUNT {
         tree.insert(&[Datum::Int64(number * 2)], ctid(number as u32)).expect("room");
     }
-    let ops: [(ScanOp, fn(i64, i64) -> bool); 5] = [
+    type Meets = fn(i64, i64) -> bool;
+    let ops: [(ScanOp, Meets); 5] = [
         (Less, |a, b| a < b),
         (LessEqual, |a, b| a <= b),
         (Equal, |a, b| a == b),
@@ -105,7 +106,7 @@ fn columns_orders_and_nulls() {
             let world = World::new(256);
             let store = world.store(0);
             let tree = new_tree(&store, shape.clone());
-            let number = |n: u32, modulus: u32| (n % modulus != 0).then_some(n % modulus);
+            let number = |n: u32, modulus: u32| Some(n % modulus).filter(|n| *n != 0);
             let values = |n: u32| {
                 let a = number(n / 7, 6).map_or(Datum::Null, |n| Datum::Int32(n as i32));
                 let b = number(n, 7).map_or(Datum::Null, |n| Datum::Int16(n as i16));
@@ -259,7 +260,8 @@ fn a_scan_turns_anywhere() {
 /// Nothing that stands on a page is believed: zeroes, wrong levels, circles and children that are not there are errors.
 #[test]
 fn broken_pages_are_errors() {
-    let break_it: [(&str, &dyn Fn(&mut crate::storage::PageMut<'_>)); 7] = [
+    type Break = dyn Fn(&mut crate::storage::PageMut<'_>);
+    let break_it: [(&str, &Break); 7] = [
         ("zeroes", &|page| page.bytes_mut().fill(0)),
         ("level", &|page| page.put_u16(8192 - 24 + 8, 3)),
         ("flags", &|page| page.put_u16(8192 - 24 + 10, 0xff)),
