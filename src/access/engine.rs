@@ -188,7 +188,7 @@ impl<'s> Store<'s> {
         let mut session = WalSession::new(&engine.wal, me, sink, settings.flush);
         let missed = Rc::new(Cell::new(false));
         session.on_segment(asks_for_checkpoints(engine, me, missed.clone()));
-        let log = SharedLog::new(me, session).with_bell(engine.wal_writer);
+        let log = SharedLog::new(me, session).with_bell(engine.wal_writer).with_transactions(engine.words);
         let file_settings = FileSettings {
             data_directory: engine.data_directory.clone(),
             files: settings.files.clone(),

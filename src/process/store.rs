@@ -111,6 +111,11 @@ impl<'s> ProcessContext<'s> {
         store
     }
 
+    /// The same, if there is one.
+    pub fn made_store(&self) -> Option<&'s Store<'s>> {
+        self.store.get()
+    }
+
     /// A ring for flushing the log, which keeps the process's pipe from hanging up while writes are on their way. Without
     /// one the log is flushed by calls that block.
     fn wal_ring(&self) -> Option<Ring> {

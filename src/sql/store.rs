@@ -148,9 +148,9 @@ pub trait StoreHost {
         Ok(())
     }
 
-    /// Who keeps a process from a lock.
+    /// Who keeps a process from a lock; without a store there are no locks.
     fn blocking_pids(&mut self, _pid: i32) -> Result<Vec<i32>> {
-        missing()
+        Ok(Vec::new())
     }
 
     /// `CHECKPOINT`.

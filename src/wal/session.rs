@@ -109,6 +109,16 @@ impl<'w, 's> WalSession<'w, 's> {
         self.on_segment = Some(Box::new(f));
     }
 
+    /// Whether a commit may wait for others' records before it is flushed.
+    pub fn delays_commits(&self) -> bool {
+        !self.settings.commit_delay.is_zero()
+    }
+
+    /// Flushes go through another sink from now on.
+    pub fn set_sink(&mut self, sink: Box<dyn Sink + 'w>) {
+        self.sink = sink;
+    }
+
     /// Changes how it flushes.
     pub fn set_settings(&mut self, settings: FlushSettings) {
         self.settings = settings;

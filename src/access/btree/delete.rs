@@ -6,19 +6,18 @@
 //! its keys would become those of another parent's child; but if it is the only one, its parent goes with it, by the same
 //! rule. So what a queue leaves behind at its end goes too, but for one leaf in tens of thousands.
 
+use super::apply::{Step, Steps};
 use super::change;
 use super::descend::{Path, Search};
 use super::meta::Meta;
 use super::node::{self, NONE, Node};
 use super::probe::Pivot;
 use super::tree::{Access, BTree};
-use crate::access::change::{BlockUse, Change};
-use crate::access::rmgr::BTREE;
 use crate::ipc::stop_points::StopPoint;
 use crate::report::Result;
 use crate::storage::buffer::ExclusivePage;
 use crate::storage::ids::BlockNumber;
-use crate::storage::page::{PageBuf, PageMut};
+use crate::storage::page::PageBuf;
 
 type Locked<'t, 's> = (BlockNumber, ExclusivePage<'t, 's>);
 
@@ -28,20 +27,6 @@ struct Leaving<'t, 's> {
     page: Locked<'t, 's>,
     right: Locked<'t, 's>,
 }
-
-/// What becomes of a page.
-#[derive(Clone, Copy)]
-enum Step<'p> {
-    /// Deleted; the next free page.
-    Delete(u32),
-    Right(u32),
-    Left(u32),
-    /// A parent that loses the downlink at a line; what it is then.
-    Parent(u16, &'p PageBuf),
-    Meta(Meta),
-}
-
-type Steps<'c, 'p, 't, 's> = Vec<(u8, &'c mut ExclusivePage<'t, 's>, Step<'p>)>;
 
 impl<'t, 's> Leaving<'t, 's> {
     fn left(&self) -> u32 {
@@ -56,27 +41,6 @@ impl<'t, 's> Leaving<'t, 's> {
             steps.push((ids[1], page, Step::Right(right)));
         }
         steps.push((ids[2], &mut self.right.1, Step::Left(left)));
-    }
-}
-
-impl Step<'_> {
-    /// What redo needs of it.
-    fn data(&self) -> Vec<u8> {
-        match self {
-            Self::Delete(block) | Self::Right(block) | Self::Left(block) => block.to_le_bytes().to_vec(),
-            Self::Parent(line, _) => line.to_le_bytes().to_vec(),
-            Self::Meta(meta) => meta.encode().to_vec(),
-        }
-    }
-
-    fn make(&self, page: &mut PageMut<'_>, deleted_at: u64) {
-        match self {
-            Self::Delete(next_free) => change::mark_deleted(page, *next_free, deleted_at),
-            Self::Right(block) => node::set_right(page, *block),
-            Self::Left(block) => node::set_left(page, *block),
-            Self::Parent(_, after) => node::overwrite(page, after),
-            Self::Meta(meta) => meta.write(page),
-        }
     }
 }
 
@@ -204,7 +168,8 @@ impl<'t, 's> BTree<'t, 's> {
         self.lower_fast_root(&leaf, upper.as_ref(), &mut meta)?;
         let mut steps: Steps<'_, '_, 't, 's> = Vec::new();
         leaf.steps([0, 1, 2], next_free, &mut steps);
-        steps.push((3, &mut parent_page, Step::Parent(line, &parent_after)));
+        let line = line.to_le_bytes();
+        steps.push((3, &mut parent_page, Step::Become(&line, &parent_after)));
         steps.push((4, &mut meta_page, Step::Meta(meta)));
         if let Some(last) = &mut last_free {
             steps.push((5, last, Step::Left(block)));
@@ -212,27 +177,9 @@ impl<'t, 's> BTree<'t, 's> {
         if let Some(upper) = &mut upper {
             upper.steps([6, 7, 8], NONE, &mut steps);
         }
-        self.take_steps(steps)?;
+        self.take(change::UNLINK, steps)?;
         self.store.me.stop_point(StopPoint::BTreeUnlinked);
         Ok(())
-    }
-
-    fn take_steps(&self, mut steps: Steps<'_, '_, 't, 's>) -> Result<()> {
-        let made: Vec<_> = steps.iter().map(|(_, _, step)| *step).collect();
-        let data: Vec<_> = made.iter().map(Step::data).collect();
-        let mut change = Change::new(BTREE, change::UNLINK, 0);
-        for ((id, page, step), data) in steps.iter_mut().zip(&data) {
-            let used = if matches!(step, Step::Meta(_)) { BlockUse::Init } else { BlockUse::Modify };
-            change = change.block(*id, page, used, data);
-        }
-        let wal = (!self.options.is_logged).then_some(&self.store.engine.wal);
-        self.apply(change, |pages| {
-            // With everything locked that leads to them: whoever takes a snapshot behind this finds no link.
-            let deleted_at = wal.map_or(0, |wal| wal.inserted().bytes());
-            for (index, step) in made.iter().enumerate() {
-                step.make(&mut pages.page(index), deleted_at);
-            }
-        })
     }
 
     /// Where a page becomes the only one of its level, searches can begin there.

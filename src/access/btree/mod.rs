@@ -12,6 +12,7 @@
 //! From leaves to the root, and from left to right on a level; then the first block, then free pages. A search holds one lock
 //! at a time. Pages of the heap may be locked behind a leaf, never before.
 
+mod apply;
 mod build;
 mod change;
 mod check;

@@ -5,7 +5,8 @@
 //!   version and waits for them. `lockers`: several who lock one row.
 //! - `fetch`, `scan`: what reads them.
 //! - `space`: where a new version goes; `free_space_map` remembers room, `visibility_map` which pages everybody sees.
-//! - `prune`, `vacuum`: what cleans up. `redo`: all of it again.
+//! - `prune`, `vacuum`: what cleans up. `redo`, `cleanup`: all of it again.
+//! - `toast`: values that are too long for a page.
 //!
 //! # Order of locks
 //!
@@ -27,6 +28,7 @@ pub mod scan;
 mod serial;
 mod space;
 pub mod toast;
+pub mod toast_index;
 pub mod tuple;
 pub mod update;
 pub mod vacuum;

@@ -224,7 +224,7 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
         self.stats.removed += plan.versions as u64;
         self.stats.frozen += plan.frozen.len() as u64;
         if !plan.is_empty() {
-            self.heap.clean(self.store, page, &plan)?;
+            self.heap.clean(self.store, &self.fates, page, &plan)?;
         } else {
             drop(page);
         }

@@ -10,7 +10,7 @@ use crate::access::control_file::{CATALOG_VERSION, CHECKSUM_VERSION, CONTROL_VER
 use crate::access::message::{self, Message};
 use crate::ipc::Interrupts;
 use crate::os::file::Files;
-use crate::report::{Report, Result, SqlState};
+use crate::report::{Report, Result, Severity, SqlState};
 use crate::sql::host::{Host, TransactionEvent};
 use crate::sql::store::{
     AdvisoryKey, AdvisoryLock, ControlPart, LogFolder, LogMessage, LogPositions, StoreHost, TransactionFate,
@@ -27,6 +27,17 @@ impl Backend<'_, '_, '_> {
     pub fn tell_store(&mut self, event: TransactionEvent) {
         let told = self.state.work.event(self.ctx, event, now());
         log_rollback(self.ctx, told);
+        self.log_missed_checkpoint();
+    }
+
+    /// The statement made the log so long that a checkpoint was due, and there was nobody to make it.
+    fn log_missed_checkpoint(&self) {
+        let missed = self.ctx.made_store().and_then(|store| store.take_missed_checkpoint());
+        if let Some(missed) = missed {
+            let report = missed.report();
+            let (severity, sqlstate) = (Severity::Log, SqlState::SUCCESSFUL_COMPLETION);
+            self.ctx.log(&Report { severity, sqlstate, ..*report });
+        }
     }
 }
 
@@ -129,7 +140,7 @@ impl StoreHost for Backend<'_, '_, '_> {
 
     fn control(&mut self, part: ControlPart) -> Result<Row> {
         let control = ControlFile::read(Path::new(""), &Files::new()).map_err(|mut report| {
-            report.severity = crate::report::Severity::Error;
+            report.severity = Severity::Error;
             report
         })?;
         Ok(match part {

@@ -5,13 +5,14 @@
 //! for the session's life.
 
 use super::super::context::ProcessContext;
+use super::super::store::{flush_settings, sync_method};
 use crate::access::StoreSession;
 use crate::config;
 use crate::report::{Report, Result};
 use crate::sql::host::TransactionEvent;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
-use crate::wal::Lsn;
+use crate::wal::{FileSink, Lsn, SyncMethod};
 
 /// See the module.
 pub struct Work<'s> {
@@ -23,12 +24,14 @@ pub struct Work<'s> {
     depth: u32,
     /// Where commits that nobody waited for end.
     unflushed: Option<Lsn>,
+    /// Of the settings that the store was last told of, and how they have it flush.
+    told: Option<(u64, SyncMethod)>,
 }
 
 impl<'s> Work<'s> {
     /// Of a session in this database.
     pub fn new(database: u32) -> Self {
-        Self { database, session: None, has_begun: false, depth: 0, unflushed: None }
+        Self { database, session: None, has_begun: false, depth: 0, unflushed: None, told: None }
     }
 
     /// Depth of the innermost level, for the locks taken there.
@@ -51,8 +54,25 @@ impl<'s> Work<'s> {
         self.session.as_deref_mut().filter(|_| self.has_begun)
     }
 
+    /// Settings may have changed since the store was made.
+    fn tell_settings(&mut self, ctx: &ProcessContext<'s>) {
+        let generation = ctx.settings.generation();
+        if self.told.is_some_and(|(told, _)| told == generation) {
+            return;
+        }
+        let method = sync_method(ctx.settings, ctx.server.fastest_sync);
+        ctx.kept_store().log.with(|log| {
+            log.set_settings(flush_settings(ctx.settings));
+            if self.told.is_some_and(|(_, told)| told != method) {
+                log.set_sink(Box::new(FileSink::new(method, None)));
+            }
+        });
+        self.told = Some((generation, method));
+    }
+
     /// The store's session with its transaction begun.
     pub fn begin(&mut self, ctx: &ProcessContext<'s>) -> &mut StoreSession<'s, 's> {
+        self.tell_settings(ctx);
         let database = self.database;
         let session = self
             .session

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tuskd::access::btree::{BTree, IndexOptions, KeyOrder, KeyShape, ScanKey, ScanOp};
 use tuskd::access::heap::vacuum::VacuumOptions;
 use tuskd::access::heap::{HeapOptions, Writing};
+use tuskd::access::relation_files::TransactionFiles;
 use tuskd::access::row::{ColumnStorage, Datum, RowLayout, RowReader};
 use tuskd::access::table::{Index, Table, Uniques, Written};
 use tuskd::access::visibility::ReadView;
@@ -88,9 +89,11 @@ impl Bank {
 
     /// Makes tables and accounts.
     pub fn open_for_business(&mut self) {
-        self.accounts.create(self.store).unwrap_or_else(|e| panic!("{e}"));
-        self.transfers.create(self.store).unwrap_or_else(|e| panic!("{e}"));
         self.begin();
+        let mut files = TransactionFiles::default();
+        for table in [&self.accounts, &self.transfers] {
+            table.create(&mut self.session, &mut files).unwrap_or_else(|e| panic!("{e}"));
+        }
         for account in 0..ACCOUNTS {
             let values = [Datum::Int64(account), Datum::Int64(START), Datum::Bytes(&[b'a'; 60])];
             let mut writing = Writing::at_once(self.command);
@@ -183,7 +186,7 @@ impl Bank {
         true
     }
 
-    /// Takes old transfers away, as somebody else than who made them: their effects stay in `forgotten`.
+    /// Cleans both tables.
     pub fn vacuum(&mut self) {
         let options = VacuumOptions::default();
         for table in [&self.accounts, &self.transfers] {

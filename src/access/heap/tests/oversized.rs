@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::access::btree::{BTree, IndexOptions};
 use crate::access::heap::toast::{
     ChunkIndex, HeapChunks, Strategy, TARGET, encode_row, remove_values, value_bytes,
 };
+use crate::access::heap::toast_index::chunk_shape;
+use crate::storage::ids::RelFile;
 
 /// An index in memory.
 #[derive(Default)]
@@ -41,14 +44,39 @@ fn long_values_come_back_whole_and_go_with_their_row() {
     let world = World::new(256);
     new_heap(&world);
     let mut one = Player::new(&world, 1);
-    let (layout, mut index) = (text(), InMemory::default());
+    come_and_go(&mut one, &mut InMemory::default());
+}
+
+#[test]
+fn a_tree_finds_their_pieces() {
+    let world = World::new(256);
+    new_heap(&world);
+    let mut one = Player::new(&world, 1);
+    let file = RelFile { relation: RELATION.relation + 1, ..RELATION };
+    let options = IndexOptions {
+        file,
+        is_logged: true,
+        name: "pg_toast_1000_index".into(),
+        table: "pg_toast_1000".into(),
+        shape: chunk_shape(),
+        fillfactor: 90,
+    };
+    one.session.store.storage.files().create(RelFork { file, fork: Fork::Main }, false).expect("a file");
+    let tree = BTree::new(one.session.store, options);
+    tree.create().expect("room");
+    come_and_go(&mut one, &tree);
+}
+
+fn come_and_go(one: &mut Player, index: impl ChunkIndex) {
+    let layout = text();
     one.begin(Isolation::ReadCommitted);
-    let Player { session, heap, .. } = &mut one;
+    let view = one.view();
+    let Player { session, heap, .. } = &mut *one;
+    let mut chunks = HeapChunks::new(heap, index, 1);
     for (length, seed) in [(10, 1), (TARGET, 2), (5000, 3), (100_000, 4), (1_000_000, 5)] {
         for bytes in
             [noise(length, seed), vec![7; length], [noise(length / 2, seed), vec![0; length / 2]].concat()]
         {
-            let mut chunks = HeapChunks::new(heap, &mut index, 1);
             let values = [Datum::Int32(1), Datum::Bytes(&bytes), Datum::Bytes(b"short")];
             let row = encode_row(&layout, &values, &[], session, Some(&mut chunks)).expect("a row");
             assert!(row.len() <= TARGET, "{length}: {}", row.len());
@@ -62,6 +90,7 @@ fn long_values_come_back_whole_and_go_with_their_row() {
             remove_values(&layout, &row, None, session, &mut chunks).expect("it goes");
         }
     }
+    session.transaction.drop_snapshot(view.snapshot);
     one.commit();
     one.begin(Isolation::ReadCommitted);
     let view = one.view();
