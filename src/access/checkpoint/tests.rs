@@ -1,7 +1,6 @@
 //! Checkpoints and what a start makes of them: nothing that was committed is lost, whenever the crash comes.
 
 use super::*;
-use crate::os::file::Files;
 use crate::access::StoreSession;
 use crate::access::control_file::StandbySettings;
 use crate::access::managers::managers;
