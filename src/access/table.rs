@@ -441,3 +441,6 @@ fn wait_for(
     }
     Ok(Ok(()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use crate::harness::Test;
 pub const TESTS: [&[Test]; 16] = [
     lifecycle::TESTS,
     archiving::TESTS,
-    store_sql::TESTS,
+    store::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,

@@ -76,7 +76,7 @@ fn the_store_survives_kills() {
 }
 
 fn start(world: StoreWorld, first: i64, rng: &mut Rng) -> Vec<Worker> {
-    assert!(WORKERS * 10 <= WORDS);
+    const { assert!(WORKERS * 10 <= WORDS) };
     let mut workers: Vec<_> = (0..WORKERS)
         .map(|who| {
             let mut own = Seed(rng.next_u64()).rng();
