@@ -67,11 +67,7 @@ impl<'s> MapFiles<'s> {
                 Ok(_) if *how == How::Create => Some(self.files.open(&path, How::ReadWrite)),
                 opened => Some(opened),
             });
-            let Some(mut file) = opened.transpose()? else { return Ok(None) };
-            if how.contains(&How::Create) {
-                // One that was just made was opened to be written only, and stays open for reads as well.
-                file = self.files.open(&path, How::ReadWrite)?;
-            }
+            let Some(file) = opened.transpose()? else { return Ok(None) };
             open.insert(name.to_owned(), file);
         }
         f(&open[name]).map(Some)

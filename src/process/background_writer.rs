@@ -10,7 +10,6 @@ use crate::access::Store;
 use crate::access::checkpoints::Count;
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
-use crate::report::Severity;
 use crate::storage::buffer::BackgroundWriter;
 use crate::sync::Monotonic;
 
@@ -44,12 +43,7 @@ impl Cleaner<'_> {
                 counts.add(Count::Cleaned, written);
                 counts.add(Count::CleaningStopped, u64::from(written > 0 && written >= most));
             }
-            Err(report) => {
-                ctx.log(&report);
-                if report.severity == Severity::Panic {
-                    std::process::abort();
-                }
-            }
+            Err(report) => ctx.log(&report),
         }
         let claims = self.store.engine.pool.claims();
         self.idle_rounds = if claims == self.claims { self.idle_rounds + 1 } else { 0 };

@@ -129,7 +129,6 @@ impl<'s> Checkpointer<'s> {
         let is_ok = result.is_ok();
         if let Err(report) = &result {
             ctx.log(report);
-            end_if_broken(report);
         }
         self.checkpoints.end(ctx.me, result);
         if is_ok { Ok(()) } else { Err(()) }
@@ -208,7 +207,6 @@ impl<'s> Checkpointer<'s> {
         }
         if let Err(report) = self.store.log.with(|log| log.switch_segment()) {
             ctx.log(&report);
-            end_if_broken(&report);
         }
     }
 
@@ -222,18 +220,10 @@ impl<'s> Checkpointer<'s> {
             if let Err(mut report) = result {
                 report.severity = report.severity.max(Severity::Fatal);
                 ctx.log(&report);
-                end_if_broken(&report);
                 ctx.exit(1);
             }
             self.checkpoints.end(ctx.me, Ok(()));
         }
         ctx.server.signal_postmaster(signals::CHECKPOINT_WRITTEN);
-    }
-}
-
-/// It is not known any more what is on disk: only recovery helps.
-fn end_if_broken(report: &Report) {
-    if report.severity == Severity::Panic {
-        std::process::abort();
     }
 }

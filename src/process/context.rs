@@ -143,7 +143,7 @@ impl<'s> ProcessContext<'s> {
         self.worker_type.as_deref().unwrap_or(self.kind.info().backend_type)
     }
 
-    /// Logs a report.
+    /// Logs a report. A PANIC ends the process, and with it everybody.
     pub fn log(&self, report: &Report) {
         let query = self.speaker.as_ref().and_then(|speaker| speaker.query.as_deref());
         self.log_of(report, query);
@@ -170,6 +170,10 @@ impl<'s> ProcessContext<'s> {
             });
         }
         self.log.emit(report, &context);
+        if report.severity == Severity::Panic {
+            // It is not known any more what is on disk, or in shared memory: only a crash restart helps.
+            std::process::abort();
+        }
     }
 
     /// Whether connections are logged.

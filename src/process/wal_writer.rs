@@ -42,9 +42,6 @@ impl WalWriter<'_> {
         }
         if let Err(report) = self.round() {
             ctx.log(&report);
-            if report.severity == Severity::Panic {
-                std::process::abort();
-            }
         }
         let delay = Duration::from_millis(ctx.settings.millis(config::WAL_WRITER_DELAY) as u64);
         let hibernates = self.idle_rounds >= ROUNDS_AWAKE;

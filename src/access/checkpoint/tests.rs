@@ -1,7 +1,5 @@
 //! Checkpoints and what a start makes of them: nothing that was committed is lost, whenever the crash comes.
 
-use shmem_layout::transactions::MAP_WORDS;
-
 use super::*;
 use crate::access::StoreSession;
 use crate::access::control_file::StandbySettings;
@@ -11,7 +9,7 @@ use crate::access::tests::{INCARNATION, World};
 use crate::os::file::Files;
 use crate::storage::buffer::Unpaced;
 use crate::txn::Fate;
-use crate::txn::map::{MapPage, MapStore, WIDE_IDS};
+use crate::txn::map::WIDE_IDS;
 use crate::txn::prepared::{Finish, Finisher};
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -123,19 +121,6 @@ fn a_crash_at_any_time_around_checkpoints_loses_no_end() {
     check(&start(&again, 5), &ends);
 }
 
-/// A map file that a process had made itself could not be read by it: it kept the descriptor by which it was made.
-#[test]
-fn who_made_a_map_file_can_read_it() {
-    let world = world();
-    let store = world.store(2);
-    let pages = store.transactions.map().pages();
-    let mut words = [7; MAP_WORDS];
-    pages.write(MapPage::Wide(3), &words, crate::txn::Lsn::INVALID).expect("the disk works");
-    words.fill(0);
-    assert_eq!(pages.read(MapPage::Wide(3), &mut words), Ok(true));
-    assert!(words.iter().all(|word| *word == 7));
-}
-
 /// Narrow pages count from the checkpoint that knows of them, and wide ones go behind it.
 #[test]
 fn the_map_is_narrowed_with_checkpoints() {
@@ -169,7 +154,7 @@ fn a_prepared_transaction_outlives_checkpoints_and_crashes() {
     let prepared = &store.engine.prepared;
     let xid = session
         .transaction
-        .prepare(prepared, &mut session.locks, ("one", finisher, 7), vec![1, 2])
+        .prepare(prepared, &mut session.locks, ("one", finisher, 7), Vec::new())
         .expect("prepared");
     let is_there = |world: &World| {
         let rows = world.engine.prepared.rows(world.proc(3));

@@ -45,10 +45,13 @@ impl<'c, 'p, 's> Spread<'c, 'p, 's> {
 
     /// Whether nobody is in a hurry.
     fn may_wait(&self) -> bool {
-        let pending = self.ctx.me.pending_interrupts();
-        let ends = Interrupts::CANCEL | Interrupts::LEAVE | Interrupts::POSTMASTER_DEATH;
-        pending.intersection(ends).is_empty() && !self.checkpoints.is_hurried()
+        self.ctx.me.pending_interrupts().intersection(ends()).is_empty() && !self.checkpoints.is_hurried()
     }
+}
+
+/// What ends the waiting, and is dealt with behind the checkpoint.
+fn ends() -> Interrupts {
+    Interrupts::CANCEL | Interrupts::LEAVE | Interrupts::POSTMASTER_DEATH
 }
 
 fn is_ahead(done: f64, by_wal: f64, by_time: f64) -> bool {
@@ -66,7 +69,8 @@ impl Pace for Spread<'_, '_, '_> {
         // What ends the sleep early ends the waiting, or is a reload.
         let _ = me.latch().wait(me, Some(until), WaitEvent::CHECKPOINT_WRITE_DELAY);
         me.latch().reset();
-        if !me.take_interrupts(Interrupts::RELOAD).is_empty() {
+        // One that was left would end each nap at once.
+        if me.take_interrupts(Interrupts::ALL.without(ends())).contains(Interrupts::RELOAD) {
             self.ctx.reload();
         }
         if self.ctx.me.pending_interrupts().contains(Interrupts::POSTMASTER_DEATH) {

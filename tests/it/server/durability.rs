@@ -129,7 +129,7 @@ fn what_was_committed_outlives_a_crash_restart() {
             "expected at least 24, got 0",
             "redo done at ",
             "system usage: CPU: user: ",
-            "last completed transaction was at log time 2000-01-01 00:00:00+00",
+            "last completed transaction was at log time 2000-01-01 00:00:01.25+00",
             "checkpoint starting: end-of-recovery immediate wait",
             "checkpoint complete: wrote ",
             READY,

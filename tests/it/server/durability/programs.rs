@@ -22,6 +22,9 @@ use tuskd::wal::Lsn;
 /// What was acknowledged: lines `C xid` and `A xid`, in the data directory.
 pub const ACKNOWLEDGED: &str = "acknowledged";
 
+/// When every transaction ends, in microseconds since 2000-01-01.
+const TIME: i64 = 1_250_000;
+
 /// PostgreSQL's defaults.
 const GRANULARITY: Granularity = Granularity { tuples_per_page: 2, reads_per_relation: 32 };
 
@@ -94,12 +97,12 @@ fn transact(
     let main = message.encode();
     store.log.log(message::RMGR, message::MESSAGE, xid.number(), &main).expect("room in the log");
     if xid.number() % 7 == 0 {
-        session.transaction.abort(0).expect("an end");
+        session.transaction.abort(TIME).expect("an end");
         // A rollback is not made durable, and an id that nothing on disk names may be given out again.
         store.log.make_durable(store.engine.wal.inserted()).expect("the disk works");
         acknowledge(file, "A", xid);
     } else {
-        let options = CommitOptions { synchronous, ..CommitOptions::default() };
+        let options = CommitOptions { synchronous, time: TIME, ..CommitOptions::default() };
         session.transaction.commit(options).expect("an end");
         acknowledge(file, "C", xid);
     }
@@ -130,7 +133,7 @@ fn write(worker: Worker<'_>, synchronous: bool, leaves: bool) -> ! {
     ctx.run(WaitEvent::MAIN_LOOP, Interrupts::TERMINATE, move |ctx, wake| {
         if wake.interrupts.contains(Interrupts::TERMINATE) {
             if done == count && !leaves {
-                session.transaction.abort(0).expect("an end");
+                session.transaction.abort(TIME).expect("an end");
             }
             return NextWait::Exit(0);
         }
