@@ -26,6 +26,8 @@ pub const TESTS: &[Test] = tests![
     a_checkpoint_is_made_on_request,
     offline_tools_read_the_directory,
     the_log_is_flushed_by_every_method,
+    a_log_that_cannot_be_written_is_a_panic,
+    changed_settings_reach_running_sessions,
 ];
 
 fn session(server: &TestServer) -> Client {
@@ -426,4 +428,66 @@ fn the_log_is_flushed_by_every_method() {
         let status = session(&server).value(&format!("select pg_xact_status('{id}')"));
         assert_eq!(status, "committed", "{method}");
     }
+}
+
+/// Nobody says that a commit is durable when its write failed: the server starts over from what is on disk.
+fn a_log_that_cannot_be_written_is_a_panic() {
+    let mut server = TestServer::start("restart_after_crash = off\n");
+    let committed = session(&server).value("select pg_current_xact_id()");
+    let mut client = session(&server);
+    let segment =
+        server.dir.join("pg_wal").join(client.value("select pg_walfile_name(pg_current_wal_lsn())"));
+    let aside = server.dir.join("aside");
+    std::fs::rename(&segment, &aside).expect("it is there");
+    let answer = client.query("select pg_current_xact_id()");
+    let panic = "PANIC 58P01: could not write to log file \"000000010000000000000001\" at offset ";
+    assert!(answer.iter().any(|line| line.starts_with(panic)), "{answer:?}");
+    assert!(!answer.iter().any(|line| line.starts_with("C ")), "{answer:?}");
+    assert_eq!(server.wait(), Some(1));
+    server.wait_for_log("was terminated by signal 6: Aborted", 1);
+    std::fs::rename(&aside, &segment).expect("nobody made another");
+    server.launch();
+    server.wait_for_log("database system is ready to accept connections", 2);
+    let status = session(&server).value(&format!("select pg_xact_status('{committed}')"));
+    assert_eq!(status, "committed");
+}
+
+/// A session that has used the log flushes by a new method, and waits for others, when the settings say so.
+fn changed_settings_reach_running_sessions() {
+    let server = TestServer::start("wal_sync_method = fsync\n");
+    let mut client = session(&server);
+    client.query("select pg_current_xact_id()");
+    let conf = server.dir.join("postgresql.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&conf, text + "wal_sync_method = open_datasync\n").unwrap();
+    server.signal(Signal::HUP);
+    wait_for(&mut client, "show wal_sync_method", "open_datasync");
+    let opened = |client: &mut Client| {
+        let pid = client.value("select pg_backend_pid()");
+        client.query("select pg_current_xact_id()");
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
+        let of_log = files.filter_map(|entry| {
+            let entry = entry.ok()?;
+            let target = std::fs::read_link(entry.path()).ok()?;
+            let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?))
+                .ok()?;
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim().to_owned();
+            target.to_str()?.contains("/pg_wal/").then(|| u32::from_str_radix(&flags, 8).unwrap_or(0))
+        });
+        of_log.max().unwrap_or(0)
+    };
+    /// `O_DSYNC`.
+    const DSYNC: u32 = 0o10_000;
+    assert_ne!(opened(&mut client) & DSYNC, 0, "each write is its own sync now");
+    // With a delay and others that write, a commit takes as long.
+    let mut other = session(&server);
+    other.query("begin; select pg_current_xact_id()");
+    client.query("set commit_siblings = 1; set commit_delay = 100000");
+    let started = Instant::now();
+    client.query("select pg_current_xact_id()");
+    assert!(started.elapsed() >= Duration::from_millis(100));
+    other.query("rollback");
+    let started = Instant::now();
+    client.query("select pg_current_xact_id()");
+    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
 }
