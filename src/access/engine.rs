@@ -72,6 +72,7 @@ pub struct Engine<'s> {
     /// The WAL writer, to be woken.
     pub wal_writer: WalWriterBell<'s>,
     data_directory: PathBuf,
+    files: Files,
 }
 
 impl<'s> Engine<'s> {
@@ -98,7 +99,7 @@ impl<'s> Engine<'s> {
         let (words, frames) = TransactionWords::open(segment)?;
         let locks = Locks::open(segment)?;
         Ok(Self {
-            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files)?,
+            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files.clone())?,
             pool: BufferPool::open(segment)?,
             words,
             frames,
@@ -108,7 +109,13 @@ impl<'s> Engine<'s> {
             checkpoints: Checkpoints::open(segment)?,
             wal_writer: WalWriterBell::open(segment)?,
             data_directory,
+            files,
         })
+    }
+
+    /// The way to files: watched in tests.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The data directory; empty: the working directory.

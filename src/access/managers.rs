@@ -7,14 +7,23 @@ use super::heap::lockers::LockersRedo;
 use super::heap::redo::HeapRedo;
 use super::message::MessageManager;
 use super::redo::Redo;
+use super::relation_files::StorageRedo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
 use crate::report::Result;
 use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 7] =
-    [&LogManager, &TransactionManager, &MessageManager, &HeapRedo, &BTreeRecords, &CleanupRedo, &LockersRedo];
+static MANAGERS: [&dyn ResourceManager; 8] = [
+    &LogManager,
+    &TransactionManager,
+    &MessageManager,
+    &StorageRedo,
+    &HeapRedo,
+    &BTreeRecords,
+    &CleanupRedo,
+    &LockersRedo,
+];
 
 /// All of them.
 pub fn managers() -> ResourceManagers<'static> {

@@ -63,9 +63,15 @@ impl<'s> MapFiles<'s> {
             let opened = how.iter().find_map(|how| match self.files.open(&path, *how) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+                // A new file is opened to be written only, and this one may be read later.
+                Ok(_) if *how == How::Create => Some(self.files.open(&path, How::ReadWrite)),
                 opened => Some(opened),
             });
-            let Some(file) = opened.transpose()? else { return Ok(None) };
+            let Some(mut file) = opened.transpose()? else { return Ok(None) };
+            if how.contains(&How::Create) {
+                // One that was just made was opened to be written only, and stays open for reads as well.
+                file = self.files.open(&path, How::ReadWrite)?;
+            }
             open.insert(name.to_owned(), file);
         }
         f(&open[name]).map(Some)
@@ -147,5 +153,27 @@ impl MapFiles<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::tests::World;
+
+    /// A file that a process had made was kept open to be written only: the first page that it read from there later, when
+    /// more transactions had come than the map has frames for, was an error (found by the bench of heaps).
+    #[test]
+    fn what_was_just_made_can_be_read() {
+        let world = World::new(16);
+        let store = world.store(0);
+        let files = MapFiles::new(&world.folder, Files::new(), store.log.clone());
+        let mut words = [0; shmem_layout::transactions::MAP_WORDS];
+        words[3] = 77;
+        files.write(MapPage::Wide(5), &words, Lsn::INVALID).expect("a new file");
+        let mut read = [1; shmem_layout::transactions::MAP_WORDS];
+        assert_eq!(files.read(MapPage::Wide(5), &mut read), Ok(true));
+        assert_eq!(read, words);
+        assert_eq!(files.read(MapPage::Wide(6), &mut read), Ok(false));
     }
 }

@@ -22,6 +22,7 @@ pub mod map_files;
 pub mod message;
 pub mod recovery;
 pub mod redo;
+pub mod relation_files;
 pub mod rmgr;
 pub mod row;
 pub mod shared_log;

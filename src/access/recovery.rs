@@ -130,12 +130,15 @@ impl<'t, 's> Recovery<'t, 's> {
         let EndRecord { xid, time, children, actions } = EndRecord::decode(record.main())?;
         children.iter().chain([&xid]).for_each(|id| self.note_xid(id.number()));
         self.prepared.remove(&xid);
-        self.last_end = Some(time);
+        if time != EndRecord::NO_TIME {
+            self.last_end = Some(time);
+        }
         let lsn = if is_commit { to_txn(record.end) } else { txn::Lsn::INVALID };
         let state = if is_commit { State::Committed(lsn) } else { State::Aborted };
         let transactions = &self.store.transactions;
         transactions.stamp_children(&children, state, lsn)?;
         transactions.map().store(xid, state, lsn)?;
+        self.redo.made().ended(&self.redo, children.into_iter().chain([xid]), is_commit)?;
         self.managers.transaction_ended(&self.redo, &actions, is_commit)
     }
 
@@ -159,6 +162,9 @@ impl<'t, 's> Recovery<'t, 's> {
     /// # Errors
     /// XX001 if pages were missing that nothing explains; what prepared transactions may not have room for.
     pub fn finish(self) -> Result<()> {
+        let is_prepared =
+            |xid| self.prepared.values().any(|state| state.xid == xid || state.children.contains(&xid));
+        self.redo.made().remove_leftovers(&self.redo, is_prepared)?;
         self.redo.missing().check()?;
         let engine = self.store.engine;
         engine.words.start_at(Xid::new(self.next_xid).unwrap_or(Xid::MAX));

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::relation_files::MadeFiles;
 use super::rmgr::ResourceManagers;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::StorageSession;
@@ -81,12 +82,13 @@ pub struct Redo<'a, 's> {
     storage: &'a StorageSession<'s>,
     managers: ResourceManagers<'a>,
     missing: MissingPages,
+    made: MadeFiles,
 }
 
 impl<'a, 's> Redo<'a, 's> {
     /// Through this session.
     pub fn new(storage: &'a StorageSession<'s>, managers: ResourceManagers<'a>) -> Self {
-        Self { storage, managers, missing: MissingPages::default() }
+        Self { storage, managers, missing: MissingPages::default(), made: MadeFiles::default() }
     }
 
     /// The pages and files.
@@ -97,6 +99,11 @@ impl<'a, 's> Redo<'a, 's> {
     /// Pages that were not there.
     pub fn missing(&self) -> &MissingPages {
         &self.missing
+    }
+
+    /// Files of transactions whose end has not come yet.
+    pub fn made(&self) -> &MadeFiles {
+        &self.made
     }
 
     /// Makes a record's change again.
@@ -118,11 +125,15 @@ impl<'a, 's> Redo<'a, 's> {
             self.make_long_enough(tag)?;
             return Ok(RedoPage::Apply(self.storage.read_to_init(tag, ReadOptions::default())?));
         }
-        if !self.is_there(tag)? {
-            self.missing.add(tag);
-            return Ok(RedoPage::Missing);
-        }
-        let page = self.storage.read(tag)?.lock_exclusive();
+        let page = match self.storage.read(tag) {
+            Ok(page) => page.lock_exclusive(),
+            // Files are asked only now, since most pages are there, and in the pool.
+            Err(_) if !self.is_there(tag)? => {
+                self.missing.add(tag);
+                return Ok(RedoPage::Missing);
+            }
+            Err(report) => return Err(report),
+        };
         if page.page().is_new() && page.page().lsn() == 0 {
             self.missing.add(tag);
             return Ok(RedoPage::Missing);

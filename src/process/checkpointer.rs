@@ -31,9 +31,9 @@ use spread::Spread;
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(mut ctx: ProcessContext<'_>) -> ! {
+pub fn main(ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&mut ctx);
+    let mut checkpointer = Checkpointer::new(&ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -54,7 +54,7 @@ struct Checkpointer<'s> {
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &mut ProcessContext<'s>) -> Self {
+    fn new(ctx: &ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,

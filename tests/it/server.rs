@@ -4,9 +4,9 @@
 mod archiving;
 mod connections;
 mod drivers;
+pub mod durability;
 mod lifecycle;
-pub mod store;
-mod store_sql;
+mod store;
 mod users;
 pub mod workers;
 
@@ -23,7 +23,7 @@ use crate::harness::Test;
 pub const TESTS: [&[Test]; 16] = [
     lifecycle::TESTS,
     archiving::TESTS,
-    store_sql::TESTS,
+    store::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -32,7 +32,7 @@ pub const TESTS: [&[Test]; 16] = [
     connections::statements::TESTS,
     connections::differ::TESTS,
     connections::tcp::TESTS,
-    store::TESTS,
+    durability::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

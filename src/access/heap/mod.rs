@@ -5,7 +5,8 @@
 //!   version and waits for them. `lockers`: several who lock one row.
 //! - `fetch`, `scan`: what reads them.
 //! - `space`: where a new version goes; `free_space_map` remembers room, `visibility_map` which pages everybody sees.
-//! - `prune`, `vacuum`: what cleans up. `redo`: all of it again.
+//! - `prune`, `vacuum`: what cleans up. `redo`, `cleanup`: all of it again.
+//! - `toast`: values that are too long for a page.
 //!
 //! # Order of locks
 //!
@@ -26,6 +27,8 @@ pub mod redo;
 pub mod scan;
 mod serial;
 mod space;
+pub mod toast;
+pub mod toast_index;
 pub mod tuple;
 pub mod update;
 pub mod vacuum;
@@ -96,6 +99,11 @@ impl Heap {
     /// Number of its blocks.
     pub fn blocks(&self, store: &Store<'_>) -> Result<u32> {
         store.storage.files().blocks(self.fork(Fork::Main))
+    }
+
+    /// Somebody may have cut the heap off: what this session remembers of its blocks does not count any more.
+    pub fn forget_target(&self) {
+        self.target.set(None);
     }
 
     fn tag(&self, block: BlockNumber) -> BufferTag {

@@ -247,8 +247,10 @@ impl Heap {
         drop(page);
         if let Some(page) = pin.try_lock_for_cleanup() {
             let plan = plan(fates, page.page(), page.pin().tag())?;
-            if !plan.is_empty() {
-                self.clean(store, page, &plan)?;
+            if plan.is_empty() {
+                forget_hint(store, fates, page)?;
+            } else {
+                self.clean(store, fates, page, &plan)?;
             }
         }
         Ok(pin.lock_shared())
@@ -268,6 +270,7 @@ impl Heap {
     pub(super) fn clean<'t, 's>(
         &self,
         store: &'t Store<'s>,
+        fates: &Fates<'_, '_>,
         page: ExclusivePage<'t, 's>,
         plan: &Plan,
     ) -> Result<()> {
@@ -275,7 +278,7 @@ impl Heap {
         let mut copy = PageBuf::zeroed();
         page.page().copy_to(&mut copy);
         let tag = page.pin().tag();
-        let hint = next_hint(page.page(), plan);
+        let hint = next_hint(fates, page.page(), plan)?;
         plan.apply(&mut copy.view_mut(), hint)
             .map_err(|damage| damaged(tag, if let Damage::Line(line) = damage { line } else { 0 }))?;
         let (data, main) = (plan.encode(), [plan.removed.bytes().to_le_bytes(), hint.to_le_bytes()].concat());
@@ -285,18 +288,32 @@ impl Heap {
     }
 }
 
-/// The oldest transaction that deletes or replaces what is left on a page; 0: none.
-fn next_hint(page: PageRef<'_>, plan: &Plan) -> u64 {
-    let gone = |line: &u16| plan.dead.contains(line) || plan.unused.contains(line);
-    let is_redirected = |line: &u16| plan.redirects.iter().any(|(from, _)| from == line);
-    let lines = (1..=page.lines()).filter(|line| !gone(line) && !is_redirected(line));
-    let tuples = lines.filter_map(|line| TupleRef::new(page, &page.item(line).ok()?));
-    let ids = tuples.filter_map(|tuple| {
-        let mask = tuple.mask();
-        let counts = tuple.xmax() != 0 && !mask.has(Mask::LOCK_ONLY) && !mask.has(Mask::MULTI);
-        counts.then(|| tuple.xmax())
-    });
-    ids.min().unwrap_or(0)
+/// There was nothing to prune: nobody shall look again because of transactions that have ended. A hint only, which is not
+/// worth a record or a write of the page.
+fn forget_hint(store: &Store<'_>, fates: &Fates<'_, '_>, page: ExclusivePage<'_, '_>) -> Result<()> {
+    let mut page = page;
+    let hint = next_hint(fates, page.page(), &Plan::default())?;
+    let _section = store.me.critical_section();
+    page.page_mut().set_prune_hint(hint);
+    Ok(())
+}
+
+/// The oldest transaction that deletes or replaces what is left on a page, and was not rolled back; 0: none.
+fn next_hint(fates: &Fates<'_, '_>, page: PageRef<'_>, plan: &Plan) -> Result<u64> {
+    let mut oldest = 0;
+    for line in 1..=page.lines() {
+        let is_redirected = plan.redirects.iter().any(|(from, _)| *from == line);
+        if is_redirected || plan.dead.contains(&line) || plan.unused.contains(&line) {
+            continue;
+        }
+        let Some(tuple) = page.item(line).ok().and_then(|item| TupleRef::new(page, &item)) else { continue };
+        let (mask, xmax) = (tuple.mask(), tuple.xmax());
+        let ends = xmax != 0 && !mask.has(Mask::LOCK_ONLY) && !mask.has(Mask::MULTI);
+        if ends && (oldest == 0 || xmax < oldest) && fates.of(xmax)? != crate::txn::Fate::Aborted {
+            oldest = xmax;
+        }
+    }
+    Ok(oldest)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::Heap;
 use crate::access::ctid::Ctid;
-use crate::access::engine::StoreSession;
+use crate::access::engine::{Store, StoreSession};
 use crate::report::Result;
-use crate::txn::Xid;
 use crate::txn::serializable::ReadTag;
+use crate::txn::{State, StateMap, Xid};
 
 impl Heap {
     fn read_tag(&self, ctid: Option<Ctid>) -> ReadTag {
@@ -36,8 +36,19 @@ impl Heap {
 
     /// What these wrote was not seen.
     pub(super) fn note_past(&self, session: &mut StoreSession<'_, '_>, writers: &[Xid]) -> Result<()> {
-        let me = session.store.me;
+        let store = session.store;
         let Some(serializable) = session.transaction.serializable() else { return Ok(()) };
-        writers.iter().try_for_each(|writer| serializable.read_past(me, *writer))
+        writers.iter().try_for_each(|writer| serializable.read_past(store.me, whole(store, *writer)?))
     }
+}
+
+/// The transaction that an id is a part of. Of a part that has ended that is not known any more.
+fn whole(store: &Store<'_>, part: Xid) -> Result<Xid> {
+    let mut xid = part;
+    while let State::Child(parent) = store.transactions.map().load(xid)?
+        && parent < xid
+    {
+        xid = parent;
+    }
+    Ok(xid)
 }

@@ -101,7 +101,8 @@ impl Heap {
         if count > 1 {
             let pins = store.storage.extend_by(fork, count - 1, self.read_options())?;
             for pin in &pins {
-                self.note_room(store, pin.block(), room(pin.lock_shared().page()))?;
+                let free = room(pin.lock_shared().page());
+                self.note_room(store, pin.block(), free)?;
             }
         }
         let page = store.storage.extend(fork, self.read_options())?;
@@ -124,7 +125,7 @@ mod tests {
             assert!(put(&mut view, line, &[7; 40]));
         }
         view.set_unused(2);
-        assert_eq!((next_line(view.as_ref()), room(view.as_ref())), (2, 8192 - 32 - 12 - 120 & !7));
+        assert_eq!((next_line(view.as_ref()), room(view.as_ref())), (2, (8192 - 32 - 12 - 120) & !7));
         assert!(put(&mut view, 2, &[7; 40]));
         assert_eq!(next_line(view.as_ref()), 4);
         assert!(view.as_ref().flags().contains(PageFlags::HAS_FREE_LINES), "until somebody finds none");

@@ -20,6 +20,7 @@ use super::visibility_map::{Status, map_block, set_status};
 use crate::access::change::{BlockUse, Change};
 use crate::access::ctid::Ctid;
 use crate::access::engine::Store;
+use crate::access::relation_files;
 use crate::access::rmgr::HEAP_CLEANUP;
 use crate::access::visibility::{Fates, VacuumState, for_vacuum, members};
 use crate::report::{Report, Result, SqlState};
@@ -223,7 +224,7 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
         self.stats.removed += plan.versions as u64;
         self.stats.frozen += plan.frozen.len() as u64;
         if !plan.is_empty() {
-            self.heap.clean(self.store, page, &plan)?;
+            self.heap.clean(self.store, &self.fates, page, &plan)?;
         } else {
             drop(page);
         }
@@ -293,7 +294,7 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
             Left { all_visible: true, all_frozen: true, has_dead: false, is_empty: true, oldest: u64::MAX };
         for line in 1..=page.lines() {
             let item = page.item(line).map_err(|_| damaged(pin.tag(), line))?;
-            left.is_empty &= item.state == ItemState::Unused;
+            left.is_empty &= matches!(item.state, ItemState::Unused | ItemState::Dead);
             if item.state == ItemState::Dead {
                 self.dead.0.push(Ctid::new(pin.block(), line));
                 left.has_dead = true;
@@ -381,6 +382,42 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
         let room = space::room(page.page());
         drop(page);
         self.heap.note_room(self.store, block, room)
+    }
+}
+
+impl Heap {
+    /// Cuts off the empty pages at the end that a vacuum found, if they are many. The caller has the heap for itself.
+    ///
+    /// # Errors
+    /// As the log and the files.
+    pub fn truncate_end(&self, store: &Store<'_>, stats: &mut VacuumStats) -> Result<()> {
+        /// So many empty pages are worth while, or a page in so many.
+        const WORTH_WHILE: (u32, u32) = (1000, 16);
+        let blocks = self.blocks(store)?;
+        let empty = blocks.saturating_sub(stats.used_pages);
+        if empty == 0 || empty < WORTH_WHILE.0.min(blocks / WORTH_WHILE.1) {
+            return Ok(());
+        }
+        let mut kept = blocks;
+        // Others may have written there since vacuum looked.
+        while kept > stats.used_pages && self.is_empty(store, kept - 1)? {
+            kept -= 1;
+        }
+        if kept < blocks {
+            relation_files::truncate(store, self, kept)?;
+            self.forget_target();
+            stats.truncated_pages = blocks - kept;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self, store: &Store<'_>, number: u32) -> Result<bool> {
+        let Some(block) = BlockNumber::new(number) else { return Ok(false) };
+        let pin = store.storage.read_with(self.tag(block), self.read_options())?;
+        let page = pin.lock_shared();
+        let view = page.page();
+        let is_unused = |line| view.item(line).is_ok_and(|item| item.state == ItemState::Unused);
+        Ok(view.is_new() || (1..=view.lines()).all(is_unused))
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod basics;
 mod model;
+mod oversized;
 mod vacuuming;
+mod waiting;
 
 use std::time::Duration;
 
@@ -166,7 +168,7 @@ pub(super) fn read(layout: &RowLayout, bytes: &[u8]) -> (i32, i32) {
     }
 }
 
-/// Pages as they are but for what is not in the log: hints, commands, checksums, free space.
+/// Pages as they are but for what is not in the log: hints (of pruning too), commands, checksums, free space.
 fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
     let fork = RelFork { file: RELATION, fork };
     if !store.storage.files().exists(fork).expect("a look") {
@@ -179,6 +181,7 @@ fn pages(store: &Store<'_>, fork: Fork) -> Vec<Box<PageBuf>> {
         let mut copy = PageBuf::zeroed();
         locked.page().copy_to(&mut copy);
         copy.0[8..12].fill(0);
+        copy.0[24..32].fill(0);
         if fork.fork == Fork::Main && !copy.view().is_new() {
             leave_items(&mut copy);
         }

@@ -14,7 +14,7 @@ use tuskd::process::workers::{
 };
 use tuskd::report::Report;
 
-use crate::server::store::programs as store_programs;
+use crate::server::durability::programs as store_programs;
 
 /// The argument by which this binary is such a server.
 pub const ARGUMENT: &str = "--worker-server";

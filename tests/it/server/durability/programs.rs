@@ -26,7 +26,8 @@ pub const ACKNOWLEDGED: &str = "acknowledged";
 const GRANULARITY: Granularity = Granularity { tuples_per_page: 2, reads_per_relation: 32 };
 
 /// The functions.
-pub const FUNCTIONS: [WorkerFunction; 3] = [
+pub const FUNCTIONS: [WorkerFunction; 4] = [
+    WorkerFunction { name: "leaver", main: leaver },
     WorkerFunction { name: "committer", main: committer },
     WorkerFunction { name: "asynchronous", main: asynchronous },
     WorkerFunction { name: "requester", main: requester },
@@ -94,6 +95,8 @@ fn transact(
     store.log.log(message::RMGR, message::MESSAGE, xid.number(), &main).expect("room in the log");
     if xid.number() % 7 == 0 {
         session.transaction.abort(0).expect("an end");
+        // A rollback is not made durable, and an id that nothing on disk names may be given out again.
+        store.log.make_durable(store.engine.wal.inserted()).expect("the disk works");
         acknowledge(file, "A", xid);
     } else {
         let options = CommitOptions { synchronous, ..CommitOptions::default() };
@@ -104,22 +107,33 @@ fn transact(
 
 /// Verifies, then commits as many transactions as its argument says, in thousands of bytes of log each; one stays open.
 fn committer(worker: Worker<'_>) -> ! {
-    write(worker, true)
+    write(worker, true, false)
+}
+
+/// The same; when it is told to leave it does, as if it had nothing to end.
+fn leaver(worker: Worker<'_>) -> ! {
+    write(worker, true, true)
 }
 
 /// The same without waiting for the disk.
 fn asynchronous(worker: Worker<'_>) -> ! {
-    write(worker, false)
+    write(worker, false, false)
 }
 
-fn write(worker: Worker<'_>, synchronous: bool) -> ! {
+fn write(worker: Worker<'_>, synchronous: bool, leaves: bool) -> ! {
     let count = worker.registration.argument;
     let ctx = worker.ctx;
     let store: &Store<'_> = Box::leak(Box::new(ctx.store()));
     let mut file = File::options().append(true).create(true).open(ACKNOWLEDGED).expect("writable");
     let mut session = StoreSession::new(store, 5, GRANULARITY);
     let (mut done, mut has_verified) = (0, false);
-    ctx.run(WaitEvent::MAIN_LOOP, Interrupts::NONE, move |ctx, _| {
+    ctx.run(WaitEvent::MAIN_LOOP, Interrupts::TERMINATE, move |ctx, wake| {
+        if wake.interrupts.contains(Interrupts::TERMINATE) {
+            if done == count && !leaves {
+                session.transaction.abort(0).expect("an end");
+            }
+            return NextWait::Exit(0);
+        }
         if !has_verified {
             has_verified = true;
             verify(ctx, store);
