@@ -127,6 +127,10 @@ fn end(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, over: Over) ->
             let deadline = Monotonic::now().saturating_add(LAST_WORDS);
             // Nothing interrupts last words.
             while let Ok(Got::Latch) = connection.flush(ctx.me, Some(deadline)) {}
+            if report.severity == Severity::Panic {
+                // Everybody starts over, from what is on disk.
+                std::process::abort();
+            }
             1
         }
     }

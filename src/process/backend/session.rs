@@ -79,7 +79,10 @@ fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, clie
         Ok(never) => match never {},
         Err(over) => over,
     };
-    session.state.work.end(session.ctx, host::now());
+    // Behind a PANIC nothing is known of the log: nobody is to write to it any more.
+    if !matches!(&over, Over::Told(report) if report.severity == Severity::Panic) {
+        session.state.work.end(session.ctx, host::now());
+    }
     over
 }
 
