@@ -14,6 +14,7 @@ pub mod host;
 mod parse;
 mod plan;
 pub mod session;
+pub mod store;
 pub mod types;
 pub mod views;
 

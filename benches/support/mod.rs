@@ -9,6 +9,7 @@ pub mod broadcast;
 pub mod condition;
 pub mod eventfd;
 pub mod exchanges;
+pub mod index;
 pub mod latches;
 pub mod locks;
 pub mod pages;

@@ -12,7 +12,6 @@ use super::checkpoints::{Count, Request};
 use super::control_file::{ControlFile, DbState, now};
 use super::engine::{LOG_FOLDER, Store};
 use super::twophase;
-use crate::os::file::Files;
 use crate::report::{Report, Result, Severity, SqlState};
 use crate::storage::buffer::{Pace, Written};
 use crate::storage::files::Synced;
@@ -22,6 +21,9 @@ use crate::txn::{State, StateMap, Xid};
 use crate::wal::lsn::SEGMENT;
 use crate::wal::segments::Retired;
 use crate::wal::{Lsn, Place, RmgrId, Timeline};
+
+/// Records that a checkpoint writes: the redo position's and its own.
+pub const OWN_RECORDS: u64 = 2;
 
 /// How much log is kept, in segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,8 +59,6 @@ pub struct Performed {
     pub record: Place,
     /// Where redo begins.
     pub redo: Lsn,
-    /// Records in the log if nobody but the checkpoint has written any since it began.
-    pub records: u64,
 }
 
 /// Performs a checkpoint. `may_go` is asked of each segment that could be removed.
@@ -73,15 +73,11 @@ pub fn perform(
     may_go: impl FnMut(&str) -> bool,
 ) -> Result<Performed> {
     let started = Monotonic::now();
-    let (engine, files) = (store.engine, Files::new());
+    let (engine, files) = (store.engine, store.engine.files());
     let is_shutdown = request.has(Request::SHUTDOWN);
     if is_shutdown {
-        ControlFile::update(engine.data_directory(), &files, |control| {
-            control.state = DbState::ShuttingDown
-        })?;
+        ControlFile::update(engine.data_directory(), files, |control| control.state = DbState::ShuttingDown)?;
     }
-    // The redo position's and the checkpoint's own.
-    let records = engine.wal.statistics().records + 2;
     let redo = store.log.with(|log| log.begin_checkpoint())?.start;
     // What every snapshot shows, and a start too.
     let horizon = engine.words.horizon(&store.log).min(super::shared_log::to_txn(engine.wal.durable()));
@@ -97,7 +93,7 @@ pub fn perform(
     let synced = store.storage.files().sync_all()?;
     let sync_time = since(sync_started);
     let record = insert(store, &checkpoint, request)?;
-    ControlFile::update(engine.data_directory(), &files, |control| {
+    ControlFile::update(engine.data_directory(), files, |control| {
         control.checkpoint = record.start;
         control.checkpoint_copy = checkpoint;
         // Behind a crash recovery ends where the log does.
@@ -112,7 +108,7 @@ pub fn perform(
     let (retired, added) = retire(store, redo, keep, is_shutdown, may_go)?;
     count(store, &written, map_written, [write_time, sync_time]);
     let times = [write_time, sync_time, since(started)];
-    Ok(Performed { written, map_written, added, retired, synced, times, record, redo, records })
+    Ok(Performed { written, map_written, added, retired, synced, times, record, redo })
 }
 
 fn since(started: Monotonic) -> Duration {
@@ -158,7 +154,7 @@ fn write_prepared(store: &Store<'_>, redo: Lsn) -> Result<()> {
     if engine.prepared.is_unused() {
         return Ok(());
     }
-    let before = ControlFile::read(engine.data_directory(), &Files::new())?.checkpoint_copy;
+    let before = ControlFile::read(engine.data_directory(), engine.files())?.checkpoint_copy;
     let from = (before.redo, before.incarnation, before.timeline);
     let range = twophase::Range { from, until: redo };
     let has_no_end = |xid| has_no_end(store, xid);
@@ -226,17 +222,4 @@ fn count(store: &Store<'_>, written: &Written, map_written: u64, [write, sync]: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn segments_are_kept_between_two_bounds() {
-        let keep = |expected| KeepWal { behind: 0, least: 5, most: 64, expected, recycle: true };
-        let at = |segment: u64| Lsn::new(segment * SEGMENT + 100);
-        for (present, redo, expected, ahead) in
-            [(10, 10, 0, 4), (10, 10, 10 * SEGMENT, 12), (10, 10, 1000 * SEGMENT, 63), (30, 10, 0, 0)]
-        {
-            assert_eq!(segments_ahead(at(present), at(redo), &keep(expected)), ahead);
-        }
-    }
-}
+mod tests;

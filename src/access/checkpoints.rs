@@ -175,6 +175,11 @@ impl NoCheckpointer {
         Report::error(SqlState::INTERNAL_ERROR, "could not signal for checkpoint: No such process")
             .routine("RequestCheckpoint")
     }
+
+    /// As a line for the log.
+    pub fn log_line(self) -> Report {
+        Report::log("could not signal for checkpoint: No such process").routine("RequestCheckpoint")
+    }
 }
 
 impl<'s> Checkpoints<'s> {

@@ -35,6 +35,9 @@ const USED: usize = 512;
 /// Bytes of the file, as PostgreSQL has them.
 const FILE: usize = 8192;
 
+/// Times that a file is read again which does not make sense.
+const READ_TRIES: u32 = 3;
+
 const CRC_AT: usize = USED - 4;
 
 /// How far the server is; numbers and names are PostgreSQL's.
@@ -258,6 +261,10 @@ impl ControlFile {
     /// # Errors
     /// The same, and what opening and reading may end with.
     pub fn read(data_directory: &Path, files: &Files) -> Result<Self> {
+        Self::read_again(data_directory, files, READ_TRIES)
+    }
+
+    fn read_again(data_directory: &Path, files: &Files, tries: u32) -> Result<Self> {
         let shown = Path::new(PATH);
         let path = data_directory.join(PATH);
         let file = files.open(&path, How::Read).map_err(|e| check::not_opened(shown, &e))?;
@@ -267,7 +274,13 @@ impl ControlFile {
         if read != FILE {
             return Err(check::half_written(shown, read, FILE));
         }
-        Self::decode(&bytes[..read])
+        let decoded = Self::decode(&bytes[..read]);
+        if decoded.is_ok() || tries == 0 {
+            return decoded;
+        }
+        // Somebody may have been in the middle of writing it: memory is not written at once as disks are.
+        std::thread::yield_now();
+        Self::read_again(data_directory, files, tries - 1)
     }
 
     /// Writes it anew over the one that is there; durable when this is over.

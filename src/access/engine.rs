@@ -4,11 +4,14 @@
 //! to log, pages and transactions' states; what it gives out borrows from it. A [`StoreSession`] is who runs transactions
 //! through a store, one at a time.
 
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, NoCheckpointer, Request};
 use super::map_files::MapFiles;
 use super::shared_log::SharedLog;
+use super::wal_writer::WalWriterBell;
 use crate::ipc::Proc;
 use crate::os::file::Files;
 use crate::os::uring::Ring;
@@ -66,7 +69,10 @@ pub struct Engine<'s> {
     pub prepared: PreparedTransactions<'s>,
     /// Checkpoints asked for and done, and the numbers that they keep.
     pub checkpoints: Checkpoints<'s>,
+    /// The WAL writer, to be woken.
+    pub wal_writer: WalWriterBell<'s>,
     data_directory: PathBuf,
+    files: Files,
 }
 
 impl<'s> Engine<'s> {
@@ -82,6 +88,7 @@ impl<'s> Engine<'s> {
             SerialTables::region_specs(owners, size.reads_per_transaction),
             PreparedTransactions::region_specs(prepared),
             Checkpoints::region_specs(),
+            WalWriterBell::region_specs(),
         ];
         parts.into_iter().flatten().collect()
     }
@@ -92,7 +99,7 @@ impl<'s> Engine<'s> {
         let (words, frames) = TransactionWords::open(segment)?;
         let locks = Locks::open(segment)?;
         Ok(Self {
-            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files)?,
+            wal: Wal::open(segment, &data_directory.join(LOG_FOLDER), files.clone())?,
             pool: BufferPool::open(segment)?,
             words,
             frames,
@@ -100,8 +107,15 @@ impl<'s> Engine<'s> {
             serial: SerialTables::open(segment)?,
             prepared: PreparedTransactions::open(segment, locks)?,
             checkpoints: Checkpoints::open(segment)?,
+            wal_writer: WalWriterBell::open(segment)?,
             data_directory,
+            files,
         })
+    }
+
+    /// The way to files: watched in tests.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The data directory; empty: the working directory.
@@ -140,6 +154,21 @@ pub struct Store<'s> {
     pub storage: StorageSession<'s>,
     /// The transactions' states.
     pub transactions: Transactions<'s, 's, Map<'s>>,
+    missed_checkpoint: Rc<Cell<bool>>,
+}
+
+/// Who makes the log longer asks for a checkpoint when it has become long.
+fn asks_for_checkpoints<'s>(
+    engine: &'s Engine<'s>,
+    me: &'s Proc<'s>,
+    missed: Rc<Cell<bool>>,
+) -> impl Fn() + 's {
+    move || {
+        let (wal, checkpoints) = (&engine.wal, engine.checkpoints);
+        if checkpoints.is_running() && checkpoints.is_wal_volume_reached(wal.inserted(), wal.redo()) {
+            missed.set(checkpoints.ask(me, Request::CAUSE_WAL).is_err());
+        }
+    }
 }
 
 impl<'s> Store<'s> {
@@ -156,7 +185,10 @@ impl<'s> Store<'s> {
         ring: Option<Ring>,
     ) -> Self {
         let sink = Box::new(FileSink::new(settings.sync_method, ring));
-        let log = SharedLog::new(me, WalSession::new(&engine.wal, me, sink, settings.flush));
+        let mut session = WalSession::new(&engine.wal, me, sink, settings.flush);
+        let missed = Rc::new(Cell::new(false));
+        session.on_segment(asks_for_checkpoints(engine, me, missed.clone()));
+        let log = SharedLog::new(me, session).with_bell(engine.wal_writer).with_transactions(engine.words);
         let file_settings = FileSettings {
             data_directory: engine.data_directory.clone(),
             files: settings.files.clone(),
@@ -167,7 +199,22 @@ impl<'s> Store<'s> {
         let map_files = MapFiles::new(&engine.data_directory, settings.files.clone(), log.clone());
         let map = PagedMap::new(me, engine.words, engine.frames, map_files);
         let transactions = Transactions::new(me, engine.words, map);
-        Self { engine, me, log, storage, transactions }
+        Self { engine, me, log, storage, transactions, missed_checkpoint: missed }
+    }
+
+    /// Whether a checkpoint was due, because of the log's length, and there was nobody to be asked for it, since this was
+    /// asked last: the session logs that with its statement.
+    pub fn take_missed_checkpoint(&self) -> Option<NoCheckpointer> {
+        self.missed_checkpoint.replace(false).then_some(NoCheckpointer)
+    }
+
+    /// Makes durable what was committed without waiting: a session does so before it ends, as there may be no WAL writer.
+    ///
+    /// # Errors
+    /// PANIC if the log is broken.
+    pub fn flush_commits(&self) -> crate::report::Result<()> {
+        let acknowledged = self.engine.words.visible(&self.log);
+        self.log.make_durable(super::shared_log::to_wal(acknowledged))
     }
 }
 

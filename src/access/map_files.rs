@@ -63,11 +63,13 @@ impl<'s> MapFiles<'s> {
             let opened = how.iter().find_map(|how| match self.files.open(&path, *how) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                // A new file is opened to be written only, and this one may be read later.
-                Ok(_) if *how == How::Create => Some(self.files.open(&path, How::ReadWrite)),
                 opened => Some(opened),
             });
-            let Some(file) = opened.transpose()? else { return Ok(None) };
+            let Some(mut file) = opened.transpose()? else { return Ok(None) };
+            if how.contains(&How::Create) {
+                // One that was just made was opened to be written only, and stays open for reads as well.
+                file = self.files.open(&path, How::ReadWrite)?;
+            }
             open.insert(name.to_owned(), file);
         }
         f(&open[name]).map(Some)

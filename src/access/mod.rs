@@ -29,6 +29,7 @@ pub mod shared_log;
 pub mod table;
 pub mod twophase;
 pub mod visibility;
+pub mod wal_writer;
 
 #[cfg(test)]
 mod tests;

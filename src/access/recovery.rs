@@ -130,7 +130,9 @@ impl<'t, 's> Recovery<'t, 's> {
         let EndRecord { xid, time, children, actions } = EndRecord::decode(record.main())?;
         children.iter().chain([&xid]).for_each(|id| self.note_xid(id.number()));
         self.prepared.remove(&xid);
-        self.last_end = Some(time);
+        if time != EndRecord::NO_TIME {
+            self.last_end = Some(time);
+        }
         let lsn = if is_commit { to_txn(record.end) } else { txn::Lsn::INVALID };
         let state = if is_commit { State::Committed(lsn) } else { State::Aborted };
         let transactions = &self.store.transactions;

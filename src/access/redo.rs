@@ -125,11 +125,15 @@ impl<'a, 's> Redo<'a, 's> {
             self.make_long_enough(tag)?;
             return Ok(RedoPage::Apply(self.storage.read_to_init(tag, ReadOptions::default())?));
         }
-        if !self.is_there(tag)? {
-            self.missing.add(tag);
-            return Ok(RedoPage::Missing);
-        }
-        let page = self.storage.read(tag)?.lock_exclusive();
+        let page = match self.storage.read(tag) {
+            Ok(page) => page.lock_exclusive(),
+            // Files are asked only now, since most pages are there, and in the pool.
+            Err(_) if !self.is_there(tag)? => {
+                self.missing.add(tag);
+                return Ok(RedoPage::Missing);
+            }
+            Err(report) => return Err(report),
+        };
         if page.page().is_new() && page.page().lsn() == 0 {
             self.missing.add(tag);
             return Ok(RedoPage::Missing);

@@ -64,11 +64,6 @@ impl<'m> ResourceManagers<'m> {
         Self(managers)
     }
 
-    /// All of them.
-    pub fn iter(self) -> impl Iterator<Item = &'m dyn ResourceManager> {
-        self.0.iter().copied()
-    }
-
     /// Tells all of them that a transaction ended.
     ///
     /// # Errors
@@ -78,6 +73,11 @@ impl<'m> ResourceManagers<'m> {
             return Ok(());
         }
         self.0.iter().try_for_each(|manager| manager.transaction_ended(redo, actions, is_commit))
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'m dyn ResourceManager> {
+        self.0.iter().copied()
     }
 
     /// The one whose record it is.

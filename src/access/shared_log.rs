@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::rmgr;
+use super::wal_writer::WalWriterBell;
 use crate::ipc::Proc;
 use crate::report::Result;
 use crate::storage::LogBarrier;
 use crate::txn;
+use crate::txn::TransactionWords;
+use crate::txn::locks::OwnerIndex;
 use crate::txn::log::{CommitLog, RecordKind};
 use crate::txn::snapshot::Durable;
 use crate::wal::{Inserted, Lsn, Place, RecordBuilder, Room, Wal, WalSession};
@@ -17,6 +20,8 @@ use crate::wal::{Inserted, Lsn, Place, RecordBuilder, Room, Wal, WalSession};
 pub struct SharedLog<'s> {
     wal: &'s Wal<'s>,
     me: &'s Proc<'s>,
+    bell: Option<WalWriterBell<'s>>,
+    words: Option<TransactionWords<'s>>,
     inner: Rc<RefCell<Inner<'s>>>,
 }
 
@@ -32,7 +37,21 @@ impl<'s> SharedLog<'s> {
     pub fn new(me: &'s Proc<'s>, session: WalSession<'s, 's>) -> Self {
         let wal = session.wal();
         let inner = Inner { session, builder: RecordBuilder::new(), room: None };
-        Self { wal, me, inner: Rc::new(RefCell::new(inner)) }
+        Self { wal, me, bell: None, words: None, inner: Rc::new(RefCell::new(inner)) }
+    }
+
+    /// With a WAL writer to be woken for what nobody waits for.
+    #[must_use]
+    pub fn with_bell(mut self, bell: WalWriterBell<'s>) -> Self {
+        self.bell = Some(bell);
+        self
+    }
+
+    /// With transactions among which a commit may wait for others' records (`commit_delay`).
+    #[must_use]
+    pub fn with_transactions(mut self, words: TransactionWords<'s>) -> Self {
+        self.words = Some(words);
+        self
     }
 
     /// The log.
@@ -146,6 +165,18 @@ impl CommitLog for SharedLog<'_> {
     }
 
     fn flush(&mut self, lsn: txn::Lsn) -> Result<()> {
-        self.make_durable(to_wal(lsn))
+        let mut inner = self.inner.borrow_mut();
+        // Counted only where somebody wants to wait for them.
+        let others = match self.words.filter(|_| inner.session.delays_commits()) {
+            Some(words) => words.running_beside(OwnerIndex::of_process(self.me.id().slot())),
+            None => 0,
+        };
+        inner.session.flush_commit(to_wal(lsn), others)
+    }
+
+    fn leave(&mut self, _: txn::Lsn) {
+        if let Some(bell) = &self.bell {
+            bell.ring(self.me, self.wal);
+        }
     }
 }

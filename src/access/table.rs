@@ -9,11 +9,11 @@ use super::ctid::Ctid;
 use super::engine::{Store, StoreSession};
 use super::heap::vacuum::{DeadLines, Indexes, VacuumOptions, VacuumStats};
 use super::heap::{self, Conflict, Fetched, Heap, HeapOptions, Indexed, Outcome, RowLock, Writing};
+use super::relation_files::TransactionFiles;
 use super::row::{Datum, RowLayout, RowReader};
 use super::visibility::{Dirty, Fates, ReadView};
 use crate::report::{Report, Result, SqlState};
 use crate::storage::buffer::BufferRing;
-use crate::storage::ids::{Fork, RelFork};
 use crate::txn::locks::LockError;
 use crate::txn::wait::WaitFailure;
 use crate::txn::{Fate, Xid};
@@ -98,12 +98,14 @@ impl<'t, 's> Table<'t, 's> {
         Self { heap: Heap::new(options), layout, indexes, indexed, keys }
     }
 
-    /// Makes the files, empty. Who drops them when the transaction is rolled back is the caller.
-    pub fn create(&self, store: &Store<'s>) -> Result<()> {
-        store.storage.files().create(self.heap.fork(Fork::Main), false)?;
+    /// Makes the files, empty; they go if the transaction is rolled back.
+    ///
+    /// # Errors
+    /// 58P02 if one is there already; as adding pages and logging.
+    pub fn create(&self, session: &mut StoreSession<'t, 's>, files: &mut TransactionFiles) -> Result<()> {
+        files.create(session, self.heap.file())?;
         for index in &self.indexes {
-            let fork = RelFork { file: index.tree.options().file, fork: Fork::Main };
-            store.storage.files().create(fork, false)?;
+            files.create(session, index.tree.options().file)?;
             index.tree.create()?;
         }
         Ok(())

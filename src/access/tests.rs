@@ -52,6 +52,29 @@ impl World {
         for name in [LOG_FOLDER, map_files::FOLDER, "base/5", "global"] {
             std::fs::create_dir_all(folder.join(name)).expect("a temporary folder");
         }
+        let world = Self::over(folder, buffers);
+        world.engine.words.start_at(Xid::FIRST);
+        let beginning = Beginning {
+            timeline: Timeline(1),
+            incarnation: INCARNATION,
+            before: None,
+            redo: Lsn::FIRST,
+            full_pages: true,
+        };
+        world.store(0).log.with(|log| log.begin(&beginning)).expect("a log begins");
+        world
+    }
+
+    /// A world over what this one's files are now, as after a crash: its log has not begun.
+    pub fn crashed(&self) -> Self {
+        let folder = new_folder();
+        let copied =
+            std::process::Command::new("cp").arg("-a").arg(self.folder.join(".")).arg(&folder).status();
+        assert!(copied.expect("cp runs").success());
+        Self::over(folder, self.engine.pool.len())
+    }
+
+    fn over(folder: PathBuf, buffers: usize) -> Self {
         let size = EngineSize {
             processes: PROCESSES,
             prepared: 4,
@@ -74,17 +97,7 @@ impl World {
         }
         let engine = Engine::open(segment, folder.clone(), Files::new()).unwrap_or_else(|e| panic!("{e}"));
         let engine: &'static Engine<'static> = Box::leak(Box::new(engine));
-        engine.words.start_at(Xid::FIRST);
-        let world = Self { ipc, engine, folder, ids };
-        let beginning = Beginning {
-            timeline: Timeline(1),
-            incarnation: INCARNATION,
-            before: None,
-            redo: Lsn::FIRST,
-            full_pages: true,
-        };
-        world.store(0).log.with(|log| log.begin(&beginning)).expect("a log begins");
-        world
+        Self { ipc, engine, folder, ids }
     }
 
     /// Process `index`.

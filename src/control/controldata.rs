@@ -2,7 +2,7 @@
 //! scripts cut values out of its lines. What is tuskd's own stands behind them.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -45,7 +45,7 @@ pub fn main(program: &Program, args: &[String], fallback: Option<&str>) -> Outco
 }
 
 /// The control file of a data directory.
-pub fn read(data_dir: &PathBuf) -> Result<ControlFile, Failure> {
+pub fn read(data_dir: &Path) -> Result<ControlFile, Failure> {
     ControlFile::read(data_dir, &Files::new()).map_err(|report| {
         let failure = Failure::new(report.message);
         let failure = match report.detail {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shmem_layout::SlotIndex;
+use shmem_layout::{LedgerEntry, SlotIndex};
 
 use super::children::{Children, Source};
 use super::launch::Given;
@@ -20,6 +20,7 @@ use crate::process::kinds::{Kind, OnCrash, Stops};
 use crate::process::server::{Server, signals};
 use crate::report::{Report, Severity, SqlState};
 use crate::sync::{Monotonic, Ordering, fence};
+use crate::txn::locks::OwnerIndex;
 
 /// How long children have to leave after SIGQUIT.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -365,6 +366,7 @@ impl<'s> Incarnation<'s> {
             return;
         };
         let kind = self.kind_now(slot, kind);
+        let is_orderly = |kind, status| is_orderly(kind, status) && !self.has_left_something(slot);
         if kind == Kind::Startup {
             self.on_startup_end(pid, status);
         } else if kind == Kind::BackgroundWorker && is_orderly(kind, status) {
@@ -380,6 +382,16 @@ impl<'s> Incarnation<'s> {
         } else {
             self.on_crash(slot, kind, pid, status);
         }
+    }
+
+    /// Whether a process that says it ended in order has left something that others would wait for, or trip over: what is in
+    /// its ledger, a transaction, a critical section. Single words, as all that is read here.
+    fn has_left_something(&self, slot: SlotIndex) -> bool {
+        let words = &self.server.ipc.slots()[slot.index()];
+        let holds = words.ledger.iter().any(|entry| entry.load(Ordering::Acquire) != LedgerEntry::FREE);
+        let owner = OwnerIndex::of_process(slot);
+        let runs = self.server.engine.words.xid_of(owner).is_some();
+        holds || runs || words.critical_sections.load(Ordering::Acquire) != 0
     }
 
     /// A spare that took a client is a backend.

@@ -7,14 +7,18 @@
 //!
 //! `startup` takes it from the first byte to an admitted client, `session` from there to the end.
 
+mod advisory;
 mod host;
 mod limits;
 mod results;
 mod session;
 mod startup;
 mod statement_log;
+mod store;
+mod store_views;
 mod tcp;
 mod views;
+mod work;
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -7,16 +7,16 @@
 //! A checkpoint begins `checkpoint_timeout` after the last one, when much log was written since, or on request. One that
 //! would find nothing new is not made.
 
+mod archive_timeout;
 mod messages;
 mod spread;
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::context::{NextWait, ProcessContext, Wake};
 use super::server::signals;
 use crate::access::Store;
-use crate::access::checkpoint::{KeepWal, Performed, perform};
+use crate::access::checkpoint::{KeepWal, OWN_RECORDS, Performed, perform};
 use crate::access::checkpoints::{Checkpoints, Count, Request};
 use crate::config::{self, Settings};
 use crate::ipc::{Interrupts, WaitEvent};
@@ -24,15 +24,16 @@ use crate::report::{Report, Result, Severity};
 use crate::storage::buffer::{Pace, Unpaced};
 use crate::sync::Monotonic;
 use crate::wal::Lsn;
+use archive_timeout::ArchiveTimeout;
 use spread::Spread;
 
 /// How long it waits behind an error.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Its life.
-pub fn main(mut ctx: ProcessContext<'_>) -> ! {
+pub fn main(ctx: ProcessContext<'_>) -> ! {
     let own = Interrupts::TERMINATE;
-    let mut checkpointer = Checkpointer::new(&mut ctx);
+    let mut checkpointer = Checkpointer::new(&ctx);
     ctx.run(WaitEvent::CHECKPOINTER_MAIN, own, move |ctx, wake| checkpointer.step(ctx, wake))
 }
 
@@ -44,22 +45,26 @@ struct Checkpointer<'s> {
     last: Monotonic,
     /// Where redo begins by that.
     last_redo: Option<Lsn>,
-    /// Records in the log when that was done.
-    records_then: u64,
+    /// Records in the log that begin it or a checkpoint, and those of others when the last checkpoint began.
+    own_records: u64,
+    others_then: u64,
     /// Bytes of log from checkpoint to checkpoint, smoothed: up at once, down slowly.
     estimate: f64,
+    archive_timeout: ArchiveTimeout,
 }
 
 impl<'s> Checkpointer<'s> {
-    fn new(ctx: &mut ProcessContext<'s>) -> Self {
+    fn new(ctx: &ProcessContext<'s>) -> Self {
         Self {
             store: ctx.store(),
             checkpoints: ctx.server.engine.checkpoints,
             has_begun: false,
             last: Monotonic::now(),
             last_redo: None,
-            records_then: 0,
+            own_records: 1,
+            others_then: 0,
             estimate: 0.0,
+            archive_timeout: ArchiveTimeout::new(),
         }
     }
 
@@ -85,7 +90,8 @@ impl<'s> Checkpointer<'s> {
         } else {
             self.last.saturating_add(timeout)
         };
-        NextWait::Until(Some(next))
+        let archive = self.archive_timeout.look(ctx, &self.store);
+        NextWait::Until(archive.into_iter().chain([next]).min())
     }
 
     fn apply_settings(&self, settings: &Settings) {
@@ -133,8 +139,8 @@ impl<'s> Checkpointer<'s> {
         self.warn_of_frequency(ctx, request);
         self.last = Monotonic::now();
         let is_wanted = Request::SHUTDOWN.with(Request::END_OF_RECOVERY).with(Request::FORCE);
-        let records = self.store.engine.wal.statistics().records;
-        if !request.has(is_wanted) && records == self.records_then {
+        let others = self.others();
+        if !request.has(is_wanted) && others == self.others_then {
             return Ok(());
         }
         let logs = ctx.settings.get(config::LOG_CHECKPOINTS);
@@ -143,8 +149,9 @@ impl<'s> Checkpointer<'s> {
         }
         let before = self.last_redo.unwrap_or_else(|| self.store.engine.wal.redo());
         let keep = self.keep(ctx.settings);
-        let archives = ctx.settings.get(config::ARCHIVE_MODE) != "off";
-        let may_go = |segment: &str| !archives || !is_waiting_for_archiver(segment);
+        let wal = &self.store.engine.wal;
+        let (archives, status) = (wal.is_archiving(), wal.archive_status());
+        let may_go = |segment: &str| !archives || status.is_archived(segment);
         let hurried = Request::IMMEDIATE.with(Request::SHUTDOWN).with(Request::END_OF_RECOVERY);
         let performed = if request.has(hurried) {
             perform(&self.store, request, &mut Unpaced, &keep, may_go)?
@@ -152,8 +159,15 @@ impl<'s> Checkpointer<'s> {
             let mut spread = Spread::new(ctx, &self.store, self.checkpoints);
             perform(&self.store, request, &mut spread as &mut dyn Pace, &keep, may_go)?
         };
+        self.own_records += OWN_RECORDS;
+        self.others_then = others;
         self.done(ctx, &performed, before, logs);
         Ok(())
+    }
+
+    /// Records in the log that somebody else wrote.
+    fn others(&self) -> u64 {
+        self.store.engine.wal.statistics().records.saturating_sub(self.own_records)
     }
 
     fn keep(&self, settings: &Settings) -> KeepWal {
@@ -177,7 +191,6 @@ impl<'s> Checkpointer<'s> {
             let buffers = self.store.engine.pool.len();
             ctx.log(&messages::complete(performed, buffers, (distance, self.estimate)));
         }
-        self.records_then = performed.records;
     }
 
     fn warn_of_frequency(&self, ctx: &ProcessContext<'_>, request: Request) {
@@ -188,10 +201,22 @@ impl<'s> Checkpointer<'s> {
         }
     }
 
+    /// What was written is archived before the server stops; the checkpoint's record goes to the segment behind.
+    fn switch_for_archiver(&self, ctx: &ProcessContext<'_>) {
+        if ctx.settings.get(config::ARCHIVE_MODE) == "off" {
+            return;
+        }
+        if let Err(report) = self.store.log.with(|log| log.switch_segment()) {
+            ctx.log(&report);
+            end_if_broken(&report);
+        }
+    }
+
     /// The last checkpoint: nobody writes any more.
     fn shut_down(&mut self, ctx: &mut ProcessContext<'_>) {
         ctx.log(&Report::log("shutting down"));
         if self.checkpoints.is_running() {
+            self.switch_for_archiver(ctx);
             let request = self.checkpoints.begin(ctx.me).with(Request::SHUTDOWN).with(Request::IMMEDIATE);
             let result = self.checkpoint(ctx, request);
             if let Err(mut report) = result {
@@ -204,11 +229,6 @@ impl<'s> Checkpointer<'s> {
         }
         ctx.server.signal_postmaster(signals::CHECKPOINT_WRITTEN);
     }
-}
-
-/// Whether the archiver has yet to have this segment.
-fn is_waiting_for_archiver(segment: &str) -> bool {
-    Path::new("pg_wal/archive_status").join(format!("{segment}.ready")).exists()
 }
 
 /// It is not known any more what is on disk: only recovery helps.

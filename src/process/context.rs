@@ -5,6 +5,7 @@
 //! why it woke, and does what is the same for all: reads the settings again, leaves when told to, and notices the death of
 //! the postmaster.
 
+use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::server::Server;
 use super::settings::log_config;
 use super::title::Title;
 use super::workers::BackgroundWorker;
+use crate::access::Store;
 use crate::config::{self, Reader, Settings};
 use crate::ipc::hangup::Lifeline;
 use crate::ipc::last_words::LastWords;
@@ -81,7 +83,9 @@ pub struct ProcessContext<'s> {
     /// Its end of the hang-up pipe.
     pub lifeline: Option<Lifeline>,
     /// The same for a ring that flushes the log, where the settings ask for one.
-    pub wal_lifeline: Option<Lifeline>,
+    pub wal_lifeline: Cell<Option<Lifeline>>,
+    /// Its store, from when it needed one first.
+    pub store: Cell<Option<&'s Store<'s>>>,
     /// Who may come in.
     pub access: &'s mut Access,
     /// What it was registered with, if it is a background worker; its `main` takes it.
@@ -125,7 +129,7 @@ impl<'s> ProcessContext<'s> {
         let mut set = made.map_err(|error| failed(error.to_string()))?;
         if let Some(lifeline) = self.lifeline.take() {
             if self.settings.get(config::WAL_SYNC_METHOD) == SyncMethod::IoUringDsync.name() {
-                self.wal_lifeline = lifeline.duplicate().ok();
+                self.wal_lifeline.set(lifeline.duplicate().ok());
             }
             let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);
             let held = set.hold(lifeline, lock);

@@ -86,7 +86,7 @@ pub fn standby_settings(settings: &Settings) -> StandbySettings {
 
 impl<'s> ProcessContext<'s> {
     /// A way to log, pages and transactions for this process. One per process, made when it is needed first.
-    pub fn store(&mut self) -> Store<'s> {
+    pub fn store(&self) -> Store<'s> {
         let mut settings = StoreSettings {
             sync_method: sync_method(self.settings, self.server.fastest_sync),
             flush: flush_settings(self.settings),
@@ -101,10 +101,27 @@ impl<'s> ProcessContext<'s> {
         Store::with_ring(&self.server.engine, self.me, &settings, ring)
     }
 
+    /// The process's own store, made at the first call and kept for its life.
+    pub fn kept_store(&self) -> &'s Store<'s> {
+        if let Some(store) = self.store.get() {
+            return store;
+        }
+        let store = &*Box::leak(Box::new(self.store()));
+        self.store.set(Some(store));
+        store
+    }
+
+    /// The same, if there is one.
+    pub fn made_store(&self) -> Option<&'s Store<'s>> {
+        self.store.get()
+    }
+
     /// A ring for flushing the log, which keeps the process's pipe from hanging up while writes are on their way. Without
     /// one the log is flushed by calls that block.
-    fn wal_ring(&mut self) -> Option<Ring> {
-        let made = match self.wal_lifeline.take() {
+    fn wal_ring(&self) -> Option<Ring> {
+        // Who makes its store before its wait set has the lifeline still.
+        let own = || self.lifeline.as_ref().and_then(|lifeline| lifeline.duplicate().ok());
+        let made = match self.wal_lifeline.take().or_else(own) {
             None => Err(io::Error::other("the process has begun without one")),
             Some(mut lifeline) => Ring::new(WAL_RING_ENTRIES).and_then(|mut ring| {
                 let lock = self.server.instance_lock.as_ref().map(AsFd::as_fd);

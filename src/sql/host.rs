@@ -5,6 +5,7 @@
 
 use crate::report::{Report, Result};
 
+use super::store::StoreHost;
 use super::types::Row;
 use super::views::SystemView;
 
@@ -93,7 +94,7 @@ pub struct SessionFacts {
 }
 
 /// The process behind a session.
-pub trait Host {
+pub trait Host: StoreHost {
     /// What the session is.
     fn facts(&self) -> &SessionFacts;
     /// Microseconds since 2000-01-01 UTC.

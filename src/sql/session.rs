@@ -99,29 +99,35 @@ impl Session {
         for notice in statements.iter().flat_map(|parsed| &parsed.notices) {
             host.notice(notice.clone());
         }
-        for parsed in &statements {
+        for (at, parsed) in statements.iter().enumerate() {
             self.transaction.begin_if_needed(host, self.statement_start);
             if several {
                 self.transaction.begin_implicit();
             }
-            self.run_one(host, parsed, sink)?;
+            let tag = self.run_one(host, parsed, sink)?;
+            if at + 1 == statements.len() {
+                // The tag says that it is done: that must be so, and durable.
+                self.transaction.finish(host)?;
+            }
+            sink.complete(&tag)?;
         }
         Ok(())
     }
 
     /// Ends what is to end with a message: the transaction outside a block, or, on an error, what it spoiled.
     fn settle<T>(&mut self, host: &mut dyn Host, result: Result<T>) -> Result<T> {
-        let ended = match &result {
-            Ok(_) => self.transaction.finish(host),
-            Err(_) => self.transaction.fail(host),
-        };
-        if ended || result.is_err() {
+        let result = result.and_then(|value| self.transaction.finish(host).map(|_| value));
+        if result.is_err() {
+            self.transaction.fail(host);
+        }
+        if result.is_err() || !self.transaction.is_running() {
             self.drop_portals();
         }
         result
     }
 
-    fn run_one(&mut self, host: &mut dyn Host, parsed: &Parsed, sink: &mut dyn ResultSink) -> Result<()> {
+    /// Runs a statement up to its tag, which it gives back.
+    fn run_one(&mut self, host: &mut dyn Host, parsed: &Parsed, sink: &mut dyn ResultSink) -> Result<String> {
         let utility = utility_of(parsed);
         if self.transaction.has_failed() && !utility.is_some_and(|utility| utility.ends_transaction()) {
             return Err(in_failed_transaction());
@@ -139,12 +145,12 @@ impl Session {
             Statement::Utility(_) => self.run_utility(host, parsed)?,
         };
         match output {
-            Output::Done(tag) => sink.complete(&tag),
+            Output::Done(tag) => Ok(tag),
             Output::Rows { mut node, fields, params, tag } => {
                 sink.describe(&fields)?;
                 let mut ctx = self.context(host, params, parsed.source.text.clone());
                 let count = pump(&mut node, &mut ctx, &fields, sink, u64::MAX)?.0;
-                sink.complete(&row_tag(tag, count))
+                Ok(row_tag(tag, count))
             }
         }
     }

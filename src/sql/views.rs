@@ -99,6 +99,37 @@ views! {
         pid: Type::INT4, backend_type: Type::TEXT, died_at: Type::TIMESTAMPTZ, signal: Type::INT4,
         tier: Type::INT4, cleaned_at: Type::TIMESTAMPTZ, detail: Type::TEXT,
     }
+    /// What the log has done; behind PostgreSQL's columns are tuskd's own.
+    StatWal "pg_stat_wal" {
+        wal_records: Type::INT8, wal_fpi: Type::INT8, wal_bytes: Type::NUMERIC, wal_buffers_full: Type::INT8,
+        stats_reset: Type::TIMESTAMPTZ, wal_write: Type::INT8, wal_sync: Type::INT8, wal_write_time: Type::FLOAT8,
+        wal_sync_time: Type::FLOAT8, wal_bytes_written: Type::NUMERIC, flushes_at_once: Type::INT8,
+    }
+    /// What the background writer has done.
+    StatBgwriter "pg_stat_bgwriter" {
+        buffers_clean: Type::INT8, maxwritten_clean: Type::INT8, buffers_alloc: Type::INT8,
+        stats_reset: Type::TIMESTAMPTZ,
+    }
+    /// What the checkpointer has done.
+    StatCheckpointer "pg_stat_checkpointer" {
+        num_timed: Type::INT8, num_requested: Type::INT8, num_done: Type::INT8, restartpoints_timed: Type::INT8,
+        restartpoints_req: Type::INT8, restartpoints_done: Type::INT8, write_time: Type::FLOAT8,
+        sync_time: Type::FLOAT8, buffers_written: Type::INT8, slru_written: Type::INT8,
+        stats_reset: Type::TIMESTAMPTZ,
+    }
+    /// What the archiver has done.
+    StatArchiver "pg_stat_archiver" {
+        archived_count: Type::INT8, last_archived_wal: Type::TEXT, last_archived_time: Type::TIMESTAMPTZ,
+        failed_count: Type::INT8, last_failed_wal: Type::TEXT, last_failed_time: Type::TIMESTAMPTZ,
+        stats_reset: Type::TIMESTAMPTZ,
+    }
+    /// Locks held and waited for.
+    Locks "pg_locks" {
+        locktype: Type::TEXT, database: Type::OID, relation: Type::OID, page: Type::INT4, tuple: Type::INT2,
+        virtualxid: Type::TEXT, transactionid: Type::XID, classid: Type::OID, objid: Type::OID,
+        objsubid: Type::INT2, virtualtransaction: Type::TEXT, pid: Type::INT4, mode: Type::TEXT,
+        granted: Type::BOOL, fastpath: Type::BOOL, waitstart: Type::TIMESTAMPTZ,
+    }
     /// The postmaster's state; tuskd's own.
     Postmaster "pg_postmaster" {
         pid: Type::INT4, state: Type::TEXT, start_time: Type::TIMESTAMPTZ, alive: Type::BOOL,

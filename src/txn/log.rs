@@ -16,6 +16,11 @@ pub trait CommitLog: Durable {
 
     /// Waits until the log is durable up to here.
     fn flush(&mut self, lsn: Lsn) -> Result<()>;
+
+    /// Nobody waits for this commit: the WAL writer is to flush it.
+    fn leave(&mut self, lsn: Lsn) {
+        let _ = lsn;
+    }
 }
 
 /// What a transaction record says; the log's info byte.

@@ -28,6 +28,9 @@ pub struct EndRecord {
 const HEADER: usize = 24;
 
 impl EndRecord {
+    /// The time of what is no transaction's end: a part's that was rolled back.
+    pub const NO_TIME: i64 = 0;
+
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + self.children.len() * 8 + self.actions.len());

@@ -149,6 +149,19 @@ where
         self.levels.first()?.xid
     }
 
+    /// The transaction's own id, given out if need be, whatever savepoints are open.
+    pub fn assign_top(&mut self) -> Result<Xid> {
+        if let Some(xid) = self.top_xid() {
+            return Ok(xid);
+        }
+        let xid = self.transactions.assign()?;
+        self.levels.first_mut().expect("a transaction has begun").xid = Some(xid);
+        if let Some(serializable) = &self.serializable {
+            serializable.set_xid(self.transactions.me, xid);
+        }
+        Ok(xid)
+    }
+
     /// The id for what is written now, given out if need be, with those of the levels around it.
     pub fn xid(&mut self) -> Result<Xid> {
         let had_none = self.top_xid().is_none();
@@ -181,14 +194,28 @@ where
         above.children.extend(level.children);
     }
 
-    /// The innermost savepoint is rolled back.
+    /// The innermost savepoint is rolled back, with a record that says so: a checkpoint may have written that these parts
+    /// belong to the transaction, and a start would find them committed with it.
+    ///
+    /// # Errors
+    /// If there is no room for that record: the whole transaction is to be rolled back then.
     pub fn abort_savepoint(&mut self) -> Result<()> {
-        let level = self.levels.pop().expect("a savepoint");
-        let parts: Vec<_> = level.xid.into_iter().chain(level.children).collect();
-        self.transactions.stamp_children(&parts, State::Aborted, Lsn::INVALID)?;
-        if !parts.is_empty() {
+        let level = self.levels.last().expect("a savepoint");
+        if let Some(xid) = level.xid {
+            let record = EndRecord {
+                xid,
+                time: EndRecord::NO_TIME,
+                children: level.children.clone(),
+                actions: Vec::new(),
+            };
+            let bytes = record.encode();
+            self.log.prepare(bytes.len())?;
+            let lsn = self.log.insert(RecordKind::Abort, &bytes, &mut |_| ());
+            self.transactions.stamp_children(&record.children, State::Aborted, lsn)?;
+            self.transactions.map.store(xid, State::Aborted, lsn)?;
             self.transactions.announce_end();
         }
+        self.levels.pop();
         Ok(())
     }
 
@@ -298,6 +325,7 @@ where
         } else {
             self.make_answerable()?;
             self.transactions.words().acknowledge(lsn);
+            self.log.leave(lsn);
         }
         self.transactions.forget();
         self.finish();

@@ -85,6 +85,12 @@ impl<'s> TransactionWords<'s> {
         Xid::new(self.slot(owner).xid.load(SeqCst))
     }
 
+    /// How many transactions have an id, beside one's own.
+    pub fn running_beside(&self, owner: OwnerIndex) -> usize {
+        let others = self.slots.iter().enumerate().filter(|(at, _)| *at != owner.index());
+        others.filter(|(_, slot)| slot.xid.load(SeqCst) != 0).count()
+    }
+
     /// The id that will be given out next.
     pub fn next_xid(&self) -> Xid {
         Xid::new(self.shared.next_xid.load(SeqCst)).unwrap_or(Xid::FIRST)

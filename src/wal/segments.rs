@@ -49,6 +49,9 @@ impl WalSession<'_, '_> {
         }
         let result = self.make_claimed(until);
         self.release_segments();
+        if let Some(f) = &self.on_segment {
+            f();
+        }
         result
     }
 

@@ -72,6 +72,8 @@ pub struct WalSession<'w, 's> {
     durable_seen: Lsn,
     /// It is in the middle of a copy, and its slot says how far.
     pub(super) is_copying: bool,
+    /// Called when this process has made a segment.
+    pub(super) on_segment: Option<Box<dyn Fn() + 'w>>,
 }
 
 impl<'w, 's> WalSession<'w, 's> {
@@ -84,12 +86,37 @@ impl<'w, 's> WalSession<'w, 's> {
     ) -> Self {
         let slot = &wal.slots[me.id().slot().index()];
         let durable_seen = Lsn::INVALID;
-        Self { wal, me, slot, sink, settings, room_until: 0, durable_seen, is_copying: false }
+        Self {
+            wal,
+            me,
+            slot,
+            sink,
+            settings,
+            room_until: 0,
+            durable_seen,
+            is_copying: false,
+            on_segment: None,
+        }
     }
 
     /// The log.
     pub fn wal(&self) -> &'w Wal<'s> {
         self.wal
+    }
+
+    /// Has `f` called whenever this process has made a segment: it is told that the log grows.
+    pub fn on_segment(&mut self, f: impl Fn() + 'w) {
+        self.on_segment = Some(Box::new(f));
+    }
+
+    /// Whether a commit may wait for others' records before it is flushed.
+    pub fn delays_commits(&self) -> bool {
+        !self.settings.commit_delay.is_zero()
+    }
+
+    /// Flushes go through another sink from now on.
+    pub fn set_sink(&mut self, sink: Box<dyn Sink + 'w>) {
+        self.sink = sink;
     }
 
     /// Changes how it flushes.

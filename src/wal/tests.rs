@@ -553,7 +553,7 @@ fn who_completes_a_segment_marks_it() {
     assert_eq!(session.wal().completed_at_us(), None);
     assert!(status.waiting(9).unwrap().is_empty() && !archiver.latch().is_set());
     session.switch_segment().unwrap();
-    assert_eq!(status.waiting(9).unwrap(), [first.clone()]);
+    assert_eq!(status.waiting(9).unwrap(), std::slice::from_ref(&first));
     assert!(archiver.latch().is_set() && session.wal().completed_at_us().is_some());
     // Nothing more until the next one is complete; and it is not removed while it waits.
     let keep_from = session.wal().inserted();

@@ -3,6 +3,7 @@
 //! It carries a runner of its own (`harness`), because the runtime's fork refuses a process with
 //! more than one thread, and libtest runs every test in a thread. A new module of tests exports
 //! `pub const TESTS: &[Test] = tests![…];` and is named here twice: as `mod` and in the table.
+mod access;
 mod control;
 mod harness;
 mod harness_selftest;
@@ -12,6 +13,7 @@ mod power;
 mod seccomp;
 mod server;
 mod storage;
+mod store;
 mod txn;
 mod wal;
 mod world;
@@ -26,7 +28,9 @@ const MODULES: &[&[&[Test]]] = &[
     &ipc::TESTS,
     &wal::TESTS,
     &storage::TESTS,
+    &store::TESTS,
     &[txn::TESTS, heap::TESTS],
+    &access::TESTS,
     &server::TESTS,
     &[control::TESTS],
 ];

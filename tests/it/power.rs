@@ -26,7 +26,8 @@ struct Content {
     durable_len: u64,
     /// Changes that may be there or not, in the order in which they began.
     pending: Vec<Pending>,
-    /// Its length now, all of them counted.
+    /// Its sectors and length now, all of them counted.
+    now: Sectors,
     len: u64,
 }
 
@@ -78,6 +79,28 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The files below a folder, as they are now, are durable.
+    pub fn add_durable(&mut self, folder: &Path) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                self.add_durable(&path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a file");
+            let mut content =
+                Content { durable_len: bytes.len() as u64, len: bytes.len() as u64, ..Content::default() };
+            for (sector, bytes) in content.cut(0, &bytes) {
+                put(&mut content.durable, sector, bytes);
+            }
+            content.now = content.durable.clone();
+            self.files.push(content);
+            let file = self.files.len() - 1;
+            self.names.insert(path.clone(), file);
+            self.folders.entry(folder.to_owned()).or_default().durable.insert(path, file);
+        }
+    }
+
     /// The next entry of the record.
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
@@ -94,12 +117,15 @@ impl Disk {
                 let Some(file) = self.names.get(path) else { return };
                 let content = &mut self.files[*file];
                 content.len = content.len.max(offset + bytes.len() as u64);
-                content.change(number, Change::Write(cut(*offset, bytes)));
+                let written = content.cut(*offset, bytes);
+                written.iter().for_each(|(sector, bytes)| put(&mut content.now, *sector, bytes.clone()));
+                content.change(number, Change::Write(written));
             }
             Recorded::SetLength { path, length } => {
                 let Some(file) = self.names.get(path) else { return };
                 let content = &mut self.files[*file];
                 content.len = *length;
+                cut_off(&mut content.now, *length);
                 content.change(number, Change::SetLength);
             }
             Recorded::Sync(path) => {
@@ -180,6 +206,21 @@ impl Content {
     fn change(&mut self, number: u64, change: Change) {
         let len = self.len;
         self.pending.push(Pending { number, change, len, is_over: false });
+    }
+
+    /// The sectors of a write, with what is around it in them: they leave the page cache whole.
+    fn cut(&self, offset: u64, bytes: &[u8]) -> Sectors {
+        let size = SECTOR as u64;
+        let end = offset + bytes.len() as u64;
+        let whole = |number: u64| {
+            let mut sector = self.now.get(&number).cloned().unwrap_or_else(|| vec![0; SECTOR]);
+            sector.resize(SECTOR, 0);
+            let (from, to) = (offset.max(number * size), end.min((number + 1) * size));
+            sector[(from - number * size) as usize..(to - number * size) as usize]
+                .copy_from_slice(&bytes[(from - offset) as usize..(to - offset) as usize]);
+            (number, sector)
+        };
+        (offset / size..end.div_ceil(size)).map(whole).collect()
     }
 
     fn is_over(&mut self, number: u64) {
@@ -286,13 +327,6 @@ fn apply_name(names: &mut HashMap<PathBuf, usize>, change: &NameChange) {
             names.remove(path);
         }
     }
-}
-
-/// Sectors of a write, which begins with one.
-fn cut(offset: u64, bytes: &[u8]) -> Sectors {
-    assert!(offset.is_multiple_of(SECTOR as u64), "a write at {offset} begins within a sector");
-    let numbers = offset / SECTOR as u64..;
-    numbers.zip(bytes.chunks(SECTOR)).map(|(number, chunk)| (number, chunk.to_vec())).collect()
 }
 
 fn shuffled(len: usize, rng: &mut Rng) -> Vec<usize> {

@@ -4,7 +4,9 @@
 mod archiving;
 mod connections;
 mod drivers;
+pub mod durability;
 mod lifecycle;
+mod store;
 mod users;
 pub mod workers;
 
@@ -18,9 +20,10 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 14] = [
+pub const TESTS: [&[Test]; 16] = [
     lifecycle::TESTS,
     archiving::TESTS,
+    store::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -29,6 +32,7 @@ pub const TESTS: [&[Test]; 14] = [
     connections::statements::TESTS,
     connections::differ::TESTS,
     connections::tcp::TESTS,
+    durability::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

@@ -16,7 +16,7 @@ mod world;
 pub type Scenario = (&'static str, &'static str, fn(count: u64) -> Result<()>);
 
 /// All scenarios, in the order in which they are reported.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 13] = [
     (
         "write_one_byte",
         "write one byte to /dev/null: the counting itself adds nothing",
@@ -40,6 +40,12 @@ pub const SCENARIOS: [Scenario; 11] = [
         statements::constant_select,
     ),
     ("select_prepared", "the same, prepared", statements::prepared_select),
+    (
+        "commit",
+        "a transaction that writes a record and commits, in a session of a server",
+        statements::commit,
+    ),
+    ("commit_async", "the same with synchronous_commit = off", statements::commit_asynchronously),
 ];
 
 /// Performs the scenario called `name` `count` times.

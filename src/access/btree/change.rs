@@ -8,12 +8,13 @@
 //! | [`SPLIT`] | 0 left; 1 right; 2 its right sibling; 3 as 1 above; 4 first block | [`LeftHalf`]; page; -; -; what it says |
 //! | [`NEW_ROOT`] | 0 root; 1 child; 2 first block | page; -; what it says |
 //! | [`DELETE`] | 0 leaf | lines |
-//! | [`UNLINK`] | 0 page, 1 left, 2 right sibling, 3 parent, 4 first block, 5 last free page | -; new link; new link; line; what it says; new link |
+//! | [`UNLINK`] | 0 page, 1 left, 2 right sibling, 3 who loses the downlink, 4 first block, 5 last free page; 6, 7, 8 as 0, 1, 2 of the parent | next free; new link; new link; line; what it says; next free |
 //! | [`PAGE`] | 0 any page | its image |
+//! | [`META`] | 0 first block | what it says |
 //!
 //! Pages that are made anew (right halves, roots, the first block) are told of completely, so that redo needs no older one.
 
-use super::node::{self, Entry, NONE, Node, NodeFlags, Special};
+use super::node::{self, Entry, Node, NodeFlags, Special};
 use crate::storage::page::{PageBuf, PageMut};
 
 pub(super) const CREATE: u8 = 0x10;
@@ -23,6 +24,7 @@ pub(super) const NEW_ROOT: u8 = 0x40;
 pub(super) const DELETE: u8 = 0x50;
 pub(super) const UNLINK: u8 = 0x60;
 pub(super) const PAGE: u8 = 0x70;
+pub(super) const META: u8 = 0x80;
 
 /// Puts an entry in at a line. `false` if it does not fit.
 pub(super) fn insert(page: &mut PageMut<'_>, line: u16, item: &[u8]) -> bool {
@@ -145,11 +147,12 @@ pub(super) fn remove_downlink(page: &mut PageMut<'_>, line: u16) -> bool {
     page.overwrite(line, &pivot) && page.remove_shifting(&[line + 1]).is_ok()
 }
 
-/// Makes a page a deleted one, which is the last free one. It keeps its link to the right, for those who are about to come.
-pub(super) fn mark_deleted(page: &mut PageMut<'_>, deleted_at: u64) {
+/// Makes a page a deleted one, behind which `next_free` is queued. It keeps its link to the right, for those who are about
+/// to come.
+pub(super) fn mark_deleted(page: &mut PageMut<'_>, next_free: u32, deleted_at: u64) {
     let Ok(old) = Node::new(page.as_ref()) else { return };
     let special =
-        Special { left: NONE, flags: old.flags().with(NodeFlags::DELETED), deleted_at, ..old.special() };
+        Special { left: next_free, flags: old.flags().with(NodeFlags::DELETED), deleted_at, ..old.special() };
     let lsn = page.as_ref().lsn();
     node::build(page, &special, std::iter::empty());
     page.set_lsn(lsn);

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
+use super::apply::Step;
 use super::change;
 use super::descend::{Path, Search};
-use super::node::{self, NodeFlags, put_entry, space};
+use super::node::{self, put_entry, space};
 use super::probe::{Edge, Probe};
 use super::tree::{Access, BTree, MAX_ENTRY};
 use crate::access::change::{BlockUse, Change};
@@ -14,6 +15,7 @@ use crate::access::row::Datum;
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::storage::buffer::ExclusivePage;
 use crate::storage::ids::BlockNumber;
+use crate::storage::page::PageBuf;
 
 /// A page whose split an insertion completes: its downlink is what is put in.
 pub(super) struct SplitChild<'a, 's> {
@@ -149,40 +151,27 @@ impl<'t, 's> BTree<'t, 's> {
         if space(item.len()) > page.page().free_space() {
             return self.split(block, page, line, item, child, path);
         }
-        let level = self.node(block, page.page())?.level();
         let mut data = Vec::with_capacity(2 + item.len());
         data.extend_from_slice(&line.to_le_bytes());
         data.extend_from_slice(item);
-        // Searches began at the child; from now on they begin here.
-        let mut meta = match &child {
-            Some(child) if child.was_alone => {
-                let (page, mut meta) = self.locked_meta()?;
-                let rises = meta.fast_level < level;
-                (meta.fast_root, meta.fast_level) = (block.get(), level);
-                rises.then_some((page, meta))
-            }
-            _ => None,
+        let Some(mut child) = child else {
+            let change = Change::new(BTREE, change::INSERT, 0).block(0, &mut page, BlockUse::Modify, &data);
+            return self.apply(change, |pages| {
+                change::insert(&mut pages.page(0), line, item);
+            });
         };
-        let mut child = child;
-        let encoded = meta.as_ref().map(|(_, meta)| meta.encode());
-        let mut change = Change::new(BTREE, change::INSERT, 0).block(0, &mut page, BlockUse::Modify, &data);
-        let has_child = child.is_some();
-        if let Some(child) = &mut child {
-            change = change.block(1, &mut child.page, BlockUse::Modify, &[]);
+        let level = self.node(block, page.page())?.level();
+        let mut meta = if child.was_alone { Some(self.locked_meta()?) } else { None };
+        let mut steps =
+            vec![(0, &mut page, Step::Insert(&data, line, item)), (1, &mut child.page, Step::SplitDone)];
+        if let Some((meta_page, meta)) = &mut meta
+            && meta.fast_level < level
+        {
+            // Searches began at the child; from now on they begin here.
+            (meta.fast_root, meta.fast_level) = (block.get(), level);
+            steps.push((2, meta_page, Step::Meta(*meta)));
         }
-        if let (Some((page, _)), Some(encoded)) = (&mut meta, &encoded) {
-            change = change.block(2, page, BlockUse::Init, encoded);
-        }
-        let new_meta = encoded.as_ref().and_then(|bytes| super::meta::Meta::decode(bytes));
-        self.apply(change, |pages| {
-            change::insert(&mut pages.page(0), line, item);
-            if has_child {
-                node::clear_flag(&mut pages.page(1), NodeFlags::INCOMPLETE_SPLIT);
-            }
-            if let Some(meta) = new_meta {
-                meta.write(&mut pages.page(2));
-            }
-        })
+        self.take(change::INSERT, steps)
     }
 
     /// Takes out the entries that are marked dead.
@@ -199,7 +188,7 @@ impl<'t, 's> BTree<'t, 's> {
         lines: &[u16],
     ) -> Result<()> {
         // Made beside the page first, since making it allocates.
-        let mut after = crate::storage::page::PageBuf::zeroed();
+        let mut after = PageBuf::zeroed();
         page.page().copy_to(&mut after);
         if !change::delete(&mut after.view_mut(), lines) {
             return Err(self.corrupted(block));

@@ -1,5 +1,6 @@
 //! The second half of a split: the right page's downlink goes into the parent, or a new root is made.
 
+use super::apply::Step;
 use super::change;
 use super::descend::{Path, Search};
 use super::insert::SplitChild;
@@ -7,8 +8,6 @@ use super::meta::Meta;
 use super::node::{self, NONE, NodeFlags, Special, lowest_pivot, with_child};
 use super::probe::Pivot;
 use super::tree::{Access, BTree, Steps};
-use crate::access::change::{BlockUse, Change};
-use crate::access::rmgr::BTREE;
 use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::storage::buffer::ExclusivePage;
@@ -131,16 +130,13 @@ impl<'t, 's> BTree<'t, 's> {
         let lowest = lowest_pivot(left.get());
         let items = || [&lowest[..], item].into_iter();
         let built = node::built(&special, items()).ok_or_else(|| self.corrupted(left))?;
-        let (root_data, meta_data) = (change::encode_page(&special, items()), meta.encode());
-        let change = Change::new(BTREE, change::NEW_ROOT, 0)
-            .block(0, &mut root, BlockUse::Init, &root_data)
-            .block(1, &mut page, BlockUse::Modify, &[])
-            .block(2, &mut meta_page, BlockUse::Init, &meta_data);
-        self.apply(change, |pages| {
-            node::overwrite(&mut pages.page(0), &built);
-            node::clear_flag(&mut pages.page(1), NodeFlags::INCOMPLETE_SPLIT);
-            meta.write(&mut pages.page(2));
-        })
+        let root_data = change::encode_page(&special, items());
+        let steps = vec![
+            (0, &mut root, Step::New(&root_data, &built)),
+            (1, &mut page, Step::SplitDone),
+            (2, &mut meta_page, Step::Meta(meta)),
+        ];
+        self.take(change::NEW_ROOT, steps)
     }
 
     /// A page for a new part of the tree: a free one, or one more.

@@ -1,6 +1,6 @@
 //! Making the changes of B-trees again.
 
-use super::change::{self, CREATE, DELETE, INSERT, LeftHalf, NEW_ROOT, PAGE, SPLIT, UNLINK};
+use super::change::{self, CREATE, DELETE, INSERT, LeftHalf, META, NEW_ROOT, PAGE, SPLIT, UNLINK};
 use super::meta::Meta;
 use super::node::{self, Node, NodeFlags};
 use crate::access::redo::{Redo, RedoPage};
@@ -13,7 +13,7 @@ use crate::wal::{Record, RmgrId};
 #[derive(Clone, Copy, Debug)]
 pub struct BTreeRecords;
 
-const KINDS: [(u8, &str); 7] = [
+const KINDS: [(u8, &str); 8] = [
     (CREATE, "CREATE"),
     (INSERT, "INSERT"),
     (SPLIT, "SPLIT"),
@@ -21,6 +21,7 @@ const KINDS: [(u8, &str); 7] = [
     (DELETE, "DELETE"),
     (UNLINK, "UNLINK_PAGE"),
     (PAGE, "PAGE"),
+    (META, "META"),
 ];
 
 impl ResourceManager for BTreeRecords {
@@ -56,7 +57,9 @@ impl ResourceManager for BTreeRecords {
             }
             DELETE => again.modify(0, |page, data| change::delete(page, &change::decode_lines(data))),
             UNLINK => again.unlink(),
+            // It always has an image; a page that is to be changed otherwise is no such record's.
             PAGE => again.modify(0, |_, _| false),
+            META => again.meta(0),
             _ => Err(redo.malformed(record)),
         }
     }
@@ -129,12 +132,13 @@ impl Again<'_, '_, '_> {
             [line] => change::remove_downlink(page, line),
             _ => false,
         })?;
-        self.modify(1, |page, data| link(page, data, node::set_right))?;
-        self.modify(2, |page, data| link(page, data, node::set_left))?;
-        self.modify(0, |page, _| {
-            change::mark_deleted(page, 0);
-            true
-        })?;
+        for (page, left, right) in [(0, 1, 2), (6, 7, 8)] {
+            self.modify(left, |page, data| link(page, data, node::set_right))?;
+            self.modify(right, |page, data| link(page, data, node::set_left))?;
+            self.modify(page, |page, data| {
+                link(page, data, |page, next_free| change::mark_deleted(page, next_free, 0))
+            })?;
+        }
         self.modify(5, |page, data| link(page, data, node::set_left))?;
         self.meta(4)
     }

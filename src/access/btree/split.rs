@@ -4,6 +4,7 @@
 //! between, the left one is marked; whoever comes by to write finishes what was begun. Readers need not care, as they move to
 //! the right where a key is.
 
+use super::apply::Step;
 use super::change::{self, LeftHalf};
 use super::descend::Path;
 use super::insert::SplitChild;
@@ -12,8 +13,6 @@ use super::meta::Meta;
 use super::node::{self, Broken, CAPACITY, Entry, Looked, Node, NodeFlags, Special, lowest_pivot, space};
 use super::probe::values_of;
 use super::tree::{BTree, is_alone};
-use crate::access::change::{BlockUse, Change};
-use crate::access::rmgr::BTREE;
 use crate::ipc::stop_points::StopPoint;
 use crate::report::Result;
 use crate::storage::buffer::ExclusivePage;
@@ -97,41 +96,15 @@ impl<'t, 's> BTree<'t, 's> {
         mut meta: Option<(ExclusivePage<'t, 's>, Meta)>,
         halves: &Halves,
     ) -> Result<(ExclusivePage<'t, 's>, ExclusivePage<'t, 's>)> {
-        let encoded = meta.as_ref().map(|(_, meta)| meta.encode());
-        let new_meta = meta.as_ref().map(|(_, meta)| *meta);
         let right_block = right.pin().block().get();
-        let mut change = Change::new(BTREE, change::SPLIT, 0)
-            .block(0, &mut left, BlockUse::Modify, &halves.left_data)
-            .block(1, &mut right, BlockUse::Init, &halves.right_data);
-        let mut pages_so_far = 2;
-        let mut place = |is_there: bool| {
-            pages_so_far += usize::from(is_there);
-            is_there.then_some(pages_so_far - 1)
-        };
-        let (next_at, child_at, meta_at) =
-            (place(next.is_some()), place(child.is_some()), place(meta.is_some()));
-        if let Some(next) = &mut next {
-            change = change.block(2, next, BlockUse::Modify, &[]);
-        }
-        if let Some(child) = &mut child {
-            change = change.block(3, &mut child.page, BlockUse::Modify, &[]);
-        }
-        if let (Some((page, _)), Some(encoded)) = (&mut meta, &encoded) {
-            change = change.block(4, page, BlockUse::Init, encoded);
-        }
-        self.apply(change, |pages| {
-            node::overwrite(&mut pages.page(0), &halves.left);
-            node::overwrite(&mut pages.page(1), &halves.right);
-            if let Some(at) = next_at {
-                node::set_left(&mut pages.page(at), right_block);
-            }
-            if let Some(at) = child_at {
-                node::clear_flag(&mut pages.page(at), NodeFlags::INCOMPLETE_SPLIT);
-            }
-            if let (Some(at), Some(meta)) = (meta_at, new_meta) {
-                meta.write(&mut pages.page(at));
-            }
-        })?;
+        let mut steps = vec![
+            (0, &mut left, Step::Become(&halves.left_data, &halves.left)),
+            (1, &mut right, Step::New(&halves.right_data, &halves.right)),
+        ];
+        steps.extend(next.as_mut().map(|page| (2, page, Step::Left(right_block))));
+        steps.extend(child.as_mut().map(|child| (3, &mut child.page, Step::SplitDone)));
+        steps.extend(meta.as_mut().map(|(page, meta)| (4, page, Step::Meta(*meta))));
+        self.take(change::SPLIT, steps)?;
         Ok((left, right))
     }
 }
@@ -176,12 +149,6 @@ fn choose(
     new_at: usize,
     fillfactor: usize,
 ) -> Looked<usize> {
-    let sizes: Vec<usize> = entries.iter().map(|entry| space(entry.len())).collect();
-    let total: usize = sizes.iter().sum();
-    let high_key = match node.high_key() {
-        Some(entry) => space(entry?.bytes.len()),
-        None => 0,
-    };
     // Entries that come in order fill the left half, and no others will.
     let is_at_end = new_at + 1 == entries.len();
     let percent = match (node.is_leaf(), node.is_rightmost()) {
@@ -190,44 +157,43 @@ fn choose(
         (false, true) => Some(INNER_FILLFACTOR),
         _ => None,
     };
-    let mut best: Option<(usize, usize)> = None;
-    let mut before = 0;
-    let mut fitting = Vec::with_capacity(entries.len());
-    for kept in 1..entries.len() {
-        before += sizes[kept - 1];
-        // The separator is the next entry, at most with an address's block.
-        let left = before + if node.is_leaf() { space(entries[kept].len() + 4) } else { sizes[kept] };
-        let first = if node.is_leaf() { sizes[kept] } else { space(8) };
-        let right = high_key + first + total - before - sizes[kept];
-        if left > CAPACITY || right > CAPACITY {
-            continue;
-        }
-        fitting.push(kept);
-        let distance = match percent {
-            Some(percent) => left.abs_diff(CAPACITY * percent / 100),
-            None => left.abs_diff(right),
-        };
-        if best.is_none_or(|(_, least)| distance < least) {
-            best = Some((kept, distance));
-        }
-    }
-    let (best, _) = best.ok_or(Broken::Corrupted)?;
-    if !node.is_leaf() {
+    let distances = distances(node, entries, percent)?;
+    let best = distances.iter().min_by_key(|(_, distance)| *distance).ok_or(Broken::Corrupted)?.0;
+    if !node.is_leaf() || columns_apart(shape, entries[best - 1], entries[best])? == 1 {
         return Ok(best);
     }
     // Near the best place, where the fewest columns tell the halves apart.
     let reach = entries.len() / 16;
-    let near = fitting.into_iter().filter(|kept| kept.abs_diff(best) <= reach);
-    let mut shortest = (best, columns_apart(shape, entries[best - 1], entries[best])?);
-    if shortest.1 > 1 {
-        for kept in near {
-            let columns = columns_apart(shape, entries[kept - 1], entries[kept])?;
-            if (columns, kept.abs_diff(best)) < (shortest.1, shortest.0.abs_diff(best)) {
-                shortest = (kept, columns);
-            }
+    let mut shortest = (usize::MAX, usize::MAX, best);
+    for (kept, _) in distances.into_iter().filter(|(kept, _)| kept.abs_diff(best) <= reach) {
+        let columns = columns_apart(shape, entries[kept - 1], entries[kept])?;
+        shortest = shortest.min((columns, kept.abs_diff(best), kept));
+    }
+    Ok(shortest.2)
+}
+
+/// Of each number of entries that may stay, how far the halves are then from being as full as they should: the left one
+/// by so many percent, or both alike.
+fn distances(node: Node<'_>, entries: &[&[u8]], percent: Option<usize>) -> Looked<Vec<(usize, usize)>> {
+    let total: usize = entries.iter().map(|entry| space(entry.len())).sum();
+    let high_key = match node.high_key() {
+        Some(entry) => space(entry?.bytes.len()),
+        None => 0,
+    };
+    let (mut before, mut distances) = (0, Vec::with_capacity(entries.len()));
+    for (kept, entry) in entries.iter().enumerate().skip(1) {
+        before += space(entries[kept - 1].len());
+        // The separator is this entry, at most with an address's block; in an inner page it loses its key then.
+        let (separator, first) =
+            if node.is_leaf() { (entry.len() + 4, entry.len()) } else { (entry.len(), 8) };
+        let left = before + space(separator);
+        let right = high_key + space(first) + total - before - space(entry.len());
+        if left <= CAPACITY && right <= CAPACITY {
+            let wanted = percent.map_or(right, |percent| CAPACITY * percent / 100);
+            distances.push((kept, left.abs_diff(wanted)));
         }
     }
-    Ok(shortest.0)
+    Ok(distances)
 }
 
 /// How many columns it takes to tell two entries of a leaf apart; one more than there are, if only their rows' addresses do.

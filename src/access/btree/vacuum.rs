@@ -48,8 +48,8 @@ impl<'t, 's> BTree<'t, 's> {
             interrupted()?;
             let page = self.lock_for_cleanup(&self.pin(block)?, &mut interrupted)?;
             let (right, is_empty) = self.vacuum_leaf(block, page, &mut is_dead, &mut counts)?;
-            if is_empty && self.delete_leaf(block)? {
-                counts.newly_deleted += 1;
+            if is_empty {
+                counts.newly_deleted += self.delete_leaf(block)?;
             }
             let Some(next) = BlockNumber::new(right) else { break };
             steps.step(self, block)?;

@@ -1,3 +1,5 @@
+//! The control file: what is written, what comes back, and what is refused.
+
 use std::path::PathBuf;
 
 use super::*;

@@ -66,7 +66,7 @@ impl Scan<'_> {
             let folder = Path::new("pg_tblspc").join(tablespace.to_string()).join(RelFile::VERSION_FOLDER);
             self.databases(&folder, tablespace, &mut segments)?;
         }
-        segments.sort_by(|a, b| (a.fork, a.number).cmp(&(b.fork, b.number)));
+        segments.sort_by_key(|segment| (segment.fork, segment.number));
         Ok(segments)
     }
 
@@ -171,7 +171,7 @@ impl Progress {
         self.shown = Some(Instant::now());
         // A file may have grown since it was measured.
         let total = self.total.max(self.done);
-        let percent = if total > 0 { self.done * 100 / total } else { 0 };
+        let percent = (self.done * 100).checked_div(total).unwrap_or(0);
         let (done, total) = (self.done >> 20, (total >> 20).to_string());
         let width = total.len();
         let end = if is_last || !io::stderr().is_terminal() { "\n" } else { "\r" };

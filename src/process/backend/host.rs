@@ -13,6 +13,7 @@ use super::session::terminated;
 use super::startup::{Client, Peer};
 use super::statement_log;
 use super::tcp::{self, TcpOptions};
+use super::work::Work;
 use crate::config::{self, AlterSystem as ConfigAlterSystem, Scope as ConfigScope};
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::pidfd::PidFd;
@@ -32,9 +33,11 @@ pub const EPOCH_2000_US: i64 = 946_684_800_000_000;
 const CHECKS_PER_CLOCK: u32 = 64;
 
 /// What outlives a statement.
-pub struct HostState {
+pub struct HostState<'s> {
     /// Who and where from.
     pub facts: SessionFacts,
+    /// What the transaction has of the store.
+    pub work: Work<'s>,
     /// When `statement_timeout` ends the statement.
     pub statement_deadline: Option<Monotonic>,
     /// When `transaction_timeout` ends the session.
@@ -54,11 +57,12 @@ pub struct HostState {
     checks: u32,
 }
 
-impl HostState {
-    /// Of a session that begins.
-    pub fn new(facts: SessionFacts) -> Self {
+impl HostState<'_> {
+    /// Of a session that begins, in this database.
+    pub fn new(facts: SessionFacts, database: u32) -> Self {
         Self {
             facts,
+            work: Work::new(database),
             statement_deadline: None,
             transaction_deadline: None,
             transaction_is_sampled: false,
@@ -77,7 +81,7 @@ pub struct Backend<'h, 'l, 's> {
     /// The process.
     pub ctx: &'h mut ProcessContext<'s>,
     /// What outlives the statement.
-    pub state: &'h mut HostState,
+    pub state: &'h mut HostState<'s>,
     /// Where notices go.
     pub line: &'h Line<'l, 's>,
 }
@@ -108,7 +112,7 @@ pub fn facts(ctx: &ProcessContext<'_>, client: &Client) -> SessionFacts {
 }
 
 impl Backend<'_, '_, '_> {
-    fn pid_slot(&self, pid: i32) -> Option<SlotIndex> {
+    pub(super) fn pid_slot(&self, pid: i32) -> Option<SlotIndex> {
         let slots = self.ctx.server.ipc.slots().iter().enumerate();
         let mut of_pid = slots.filter(|(_, slot)| slot.pid.load(Ordering::Acquire) == pid as u32);
         of_pid.next().and_then(|(index, _)| SlotIndex::new(index))
@@ -165,7 +169,7 @@ impl Backend<'_, '_, '_> {
         Ok(())
     }
 
-    fn check_deadlines(&mut self) -> report::Result<()> {
+    pub(super) fn check_deadlines(&mut self) -> report::Result<()> {
         self.check_client()?;
         let state = &mut *self.state;
         if state.statement_deadline.is_none() && state.transaction_deadline.is_none() {
@@ -381,6 +385,7 @@ impl Host for Backend<'_, '_, '_> {
         if matches!(event, TransactionEvent::Begin | TransactionEvent::Commit | TransactionEvent::Abort) {
             self.note_transaction(event == TransactionEvent::Begin);
         }
+        self.tell_store(event);
         match event {
             TransactionEvent::Begin | TransactionEvent::BeginNested => {
                 let level = self.ctx.settings.enter();

@@ -64,7 +64,7 @@ fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, clie
         connection.forget_postmaster();
     }
     connection.answer_quit();
-    let state = HostState::new(facts(ctx, &client));
+    let state = HostState::new(facts(ctx, &client), client.database);
     let mut session = Session {
         ctx,
         line: RefCell::new(connection),
@@ -75,10 +75,12 @@ fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, clie
         wants_ready: true,
         message: Vec::new(),
     };
-    match session.begin().and_then(|()| session.serve()) {
+    let over = match session.begin().and_then(|()| session.serve()) {
         Ok(never) => match never {},
         Err(over) => over,
-    }
+    };
+    session.state.work.end(session.ctx, host::now());
+    over
 }
 
 struct Session<'a, 's> {
@@ -86,7 +88,7 @@ struct Session<'a, 's> {
     line: Line<'a, 's>,
     client: Client,
     sql: SqlSession,
-    state: HostState,
+    state: HostState<'s>,
     sync: ExtendedSync,
     wants_ready: bool,
     /// The message that is handled, kept for its room.
@@ -270,10 +272,7 @@ impl<'a, 's> Session<'a, 's> {
             FrontendMessage::Terminate => Err(Over::Left),
             FrontendMessage::Sync => {
                 self.wants_ready = true;
-                self.with_host(|sql, host, _| {
-                    sql.sync(host);
-                    Ok(())
-                })
+                self.with_host(|sql, host, _| sql.sync(host))
             }
             FrontendMessage::Flush => self.with_host(|_, _, results| results.send()),
             FrontendMessage::Query { sql } => {

@@ -36,7 +36,7 @@ fn opt_texts(list: Option<&Vec<String>>) -> Datum {
 }
 
 /// A time in microseconds since 1970; 0 is none.
-fn time(us: u64) -> Datum {
+pub(super) fn time(us: u64) -> Datum {
     if us == 0 { Datum::Null } else { Datum::Timestamptz(us as i64 - EPOCH_2000_US) }
 }
 
@@ -59,6 +59,11 @@ impl Backend<'_, '_, '_> {
             SystemView::Roles => self.roles()?.iter().map(role_row).collect(),
             SystemView::Authid => self.authid_rows()?,
             SystemView::Postmaster => vec![self.postmaster_row()],
+            SystemView::StatWal => vec![self.wal_row()],
+            SystemView::StatBgwriter => vec![self.bgwriter_row()],
+            SystemView::StatCheckpointer => vec![self.checkpointer_row()],
+            SystemView::StatArchiver => vec![self.archiver_row()],
+            SystemView::Locks => self.lock_rows(),
         })
     }
 
@@ -197,7 +202,7 @@ impl Backend<'_, '_, '_> {
             seen(opt(waits.map(WaitEvent::class))),
             seen(opt(waits.map(WaitEvent::name))),
             if is_session { seen(opt(row.state.name())) } else { Datum::Null },
-            Datum::Null,
+            seen(self.xid_of(slot)),
             Datum::Null,
             Datum::Null,
             Datum::text(query),

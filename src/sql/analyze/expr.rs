@@ -93,6 +93,8 @@ pub struct CallExpr {
     pub arg_types: Arc<[Type]>,
     /// The result's type.
     pub result: Type,
+    /// Columns of the record that it returns; none: one value.
+    pub outs: &'static [(&'static str, Type)],
 }
 
 impl std::fmt::Debug for CallExpr {
@@ -116,6 +118,8 @@ pub struct SetCallExpr {
     pub result: Type,
     /// Whether a NULL argument makes it return no rows.
     pub strict: bool,
+    /// Columns of its records; none: one value a row.
+    pub outs: &'static [(&'static str, Type)],
 }
 
 impl std::fmt::Debug for SetCallExpr {

@@ -185,7 +185,10 @@ impl Analyzer<'_> {
         let function_name = super::target_names::column_name(call).unwrap_or_default();
         // A function's one column is called as its alias.
         let column = alias.map_or_else(|| function_name.clone(), |alias| alias.name.text.clone());
-        let mut columns = vec![(column, ty)];
+        let mut columns = match call_source.outs() {
+            [] => vec![(column, ty)],
+            outs => outs.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect(),
+        };
         let ordinality = function.ordinality;
         if ordinality {
             columns.push(("ordinality".to_owned(), Type::INT8));

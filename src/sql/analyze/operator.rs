@@ -64,6 +64,7 @@ impl Analyzer<'_> {
             arg_types: args.iter().map(Expr::ty).collect::<Vec<_>>().into(),
             args,
             result,
+            outs: &[],
         })
     }
 
@@ -160,6 +161,7 @@ impl Analyzer<'_> {
                 args,
                 arg_types,
                 result,
+                outs: function.outs,
             }))),
             Body::Set(body) => {
                 let call = SetCallExpr {
@@ -169,6 +171,7 @@ impl Analyzer<'_> {
                     arg_types,
                     result,
                     strict: function.strict,
+                    outs: function.outs,
                 };
                 self.set_call(call, at)
             }

@@ -127,6 +127,19 @@ pub enum FunctionSource {
     Scalar(Box<Expr>),
 }
 
+impl FunctionSource {
+    /// The columns of its records; none: it returns plain values.
+    pub fn outs(&self) -> &'static [(&'static str, Type)] {
+        match self {
+            Self::Set(call) => call.outs,
+            Self::Scalar(expr) => match &**expr {
+                Expr::Call(call) => call.outs,
+                _ => &[],
+            },
+        }
+    }
+}
+
 /// Which rows a join keeps without a partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {

@@ -76,7 +76,11 @@ impl Node for FunctionRows {
             return Ok(None);
         };
         self.count += 1;
-        let mut row = vec![value?];
+        let mut row = match (value?, self.call.outs().len()) {
+            (value, 0) => vec![value],
+            (Datum::Record(columns), _) => columns.iter().map(|(_, value)| value.clone()).collect(),
+            (_, width) => vec![Datum::Null; width],
+        };
         if self.ordinality {
             row.push(Datum::Int8(self.count));
         }

@@ -109,8 +109,36 @@ fn numeric_negate(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     Ok(Datum::numeric(numeric(&args[0]).negate()))
 }
 
+/// A place in the WAL so many bytes before or behind another; `what` says which of both in the message.
+fn lsn_moved(lsn: &Datum, by: &Numeric, back: bool) -> Result<Datum> {
+    let place = if let Datum::U64(place) = lsn { num_bigint::BigInt::from(*place) } else { 0.into() };
+    let bytes = match (by.to_integer(), by) {
+        (Some(bytes), _) => bytes,
+        (None, Numeric::NaN) => {
+            let message = if back { "cannot subtract NaN from pg_lsn" } else { "cannot add NaN to pg_lsn" };
+            return Err(Report::not_supported(message));
+        }
+        (None, _) => return Err(Report::not_supported("cannot convert infinity to pg_lsn")),
+    };
+    let moved = if back { place - bytes } else { place + bytes };
+    let out_of_range = |_| Report::error(SqlState::INVALID_PARAMETER_VALUE, "pg_lsn out of range");
+    u64::try_from(moved).map(Datum::U64).map_err(out_of_range)
+}
+
+fn lsn_forward(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    lsn_moved(&args[0], &numeric(&args[1]), false)
+}
+
+fn forward_lsn(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    lsn_moved(&args[1], &numeric(&args[0]), false)
+}
+
+fn lsn_back(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    lsn_moved(&args[0], &numeric(&args[1]), true)
+}
+
 /// The distance of two places in the WAL.
-fn lsn_minus(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+pub(super) fn lsn_minus(_: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let place = |datum: &Datum| if let Datum::U64(place) = datum { i128::from(*place) } else { 0 };
     Ok(Datum::numeric(Numeric::from_int(place(&args[0]) - place(&args[1]))))
 }
@@ -145,6 +173,9 @@ pub const OPERATORS: &[Operator] = &[
     operator("%", N, N, N, numeric_functions::modulo),
     operator("^", N, N, N, numeric_functions::power),
     operator("-", Type::PG_LSN, Type::PG_LSN, N, lsn_minus),
+    operator("-", Type::PG_LSN, N, Type::PG_LSN, lsn_back),
+    operator("+", Type::PG_LSN, N, Type::PG_LSN, lsn_forward),
+    operator("+", N, Type::PG_LSN, Type::PG_LSN, forward_lsn),
     prefix("-", F4, F4, float_negate),
     prefix("-", F8, F8, float_negate),
     prefix("-", N, N, numeric_negate),

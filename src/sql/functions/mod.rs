@@ -12,6 +12,7 @@ mod dates_fields;
 mod digests;
 mod format;
 mod integers;
+mod log;
 mod math;
 mod numeric_functions;
 mod operators;
@@ -25,6 +26,7 @@ mod strings_more;
 mod system;
 mod to_char;
 mod to_char_number;
+mod transactions;
 
 use crate::report::Result;
 use crate::sql::analyze::expr::Expr;
@@ -92,6 +94,8 @@ pub struct Function {
     pub variadic: bool,
     /// Values of the last arguments, if they are left out; zero of each type.
     pub defaults: usize,
+    /// Names and types of the columns of its record; none: it returns one value.
+    pub outs: &'static [(&'static str, Type)],
     /// What it does.
     pub body: Body,
 }
@@ -113,6 +117,7 @@ const fn function(
         volatility: Volatility::Immutable,
         variadic: false,
         defaults: 0,
+        outs: &[],
         body: Body::Scalar(body),
     }
 }
@@ -165,6 +170,12 @@ impl Function {
     /// Its last argument stands for any number.
     const fn variadic(mut self) -> Self {
         self.variadic = true;
+        self
+    }
+
+    /// It returns a record of these columns.
+    const fn outs(mut self, columns: &'static [(&'static str, Type)]) -> Self {
+        self.outs = columns;
         self
     }
 
@@ -247,6 +258,7 @@ const TABLES: &[&[Function]] = &[
     dates_fields::FUNCTIONS,
     digests::FUNCTIONS,
     format::FUNCTIONS,
+    log::FUNCTIONS,
     math::FUNCTIONS,
     numeric_functions::FUNCTIONS,
     patterns::FUNCTIONS,
@@ -258,6 +270,7 @@ const TABLES: &[&[Function]] = &[
     strings_more::FUNCTIONS,
     system::FUNCTIONS,
     to_char::FUNCTIONS,
+    transactions::FUNCTIONS,
 ];
 
 const OPERATORS: &[&[Operator]] = &[

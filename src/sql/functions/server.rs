@@ -102,11 +102,6 @@ fn current_logfile(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     Ok(Datum::opt_text(call.ctx.host.current_logfile(format)))
 }
 
-/// There are no heavyweight locks yet, so nobody blocks anybody.
-fn blocking_pids(_: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
-    Ok(Datum::array(Type::INT4, Vec::new()))
-}
-
 fn client_addr(call: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
     Ok(Datum::opt_text(call.ctx.host.facts().client.as_ref().map(|client| client.0.as_str())))
 }
@@ -123,7 +118,6 @@ fn server_port(call: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
     Ok(call.ctx.host.facts().server.as_ref().map_or(Datum::Null, |server| Datum::Int4(server.1)))
 }
 
-const INT4_ARRAY: Type = Type::INT4_ARRAY;
 const TZ: Type = Type::TIMESTAMPTZ;
 
 /// The functions' rows. `pg_postmaster_alive` is tuskd's own, with an OID that PostgreSQL leaves to its users.
@@ -144,7 +138,6 @@ pub const FUNCTIONS: &[Function] = &[
     function("pg_is_in_recovery", 3810, &[], Type::BOOL, is_in_recovery).volatile(),
     function("pg_current_logfile", 3800, &[], Type::TEXT, current_logfile).lax().volatile(),
     function("pg_current_logfile", 3801, &[Type::TEXT], Type::TEXT, current_logfile).lax().volatile(),
-    function("pg_blocking_pids", 2561, &[Type::INT4], INT4_ARRAY, blocking_pids).volatile(),
     function("inet_client_addr", 2196, &[], Type::INET, client_addr).lax().stable(),
     function("inet_client_port", 2197, &[], Type::INT4, client_port).lax().stable(),
     function("inet_server_addr", 2198, &[], Type::INET, server_addr).lax().stable(),

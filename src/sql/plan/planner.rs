@@ -125,7 +125,7 @@ fn set_calls_to_columns(expr: &mut Expr, row_width: usize) {
 fn from_width(from: &From) -> usize {
     match from {
         From::View(view, _) => view.columns().len(),
-        From::Function { ordinality, .. } => 1 + usize::from(*ordinality),
+        From::Function { call, ordinality, .. } => call.outs().len().max(1) + usize::from(*ordinality),
         From::Subquery { query, .. } => query.columns.len(),
         From::Join(join) => join.left_width + join.right_width,
     }

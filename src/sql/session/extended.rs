@@ -283,7 +283,7 @@ impl Session {
             }
             match self.start_portal(host, &statement, portal)? {
                 Some(tag) => {
-                    control = self.ended_by(host, &statement);
+                    control = self.ended_by(host, &statement)?;
                     portal.state = PortalState::Done { query: false };
                     sink.complete(&tag)?;
                     return Ok(control);
@@ -348,16 +348,16 @@ impl Session {
     }
 
     /// `COMMIT` and its kin end the transaction at once, without waiting for Sync.
-    fn ended_by(&mut self, host: &mut dyn Host, statement: &Prepared) -> bool {
+    fn ended_by(&mut self, host: &mut dyn Host, statement: &Prepared) -> Result<bool> {
         use crate::sql::parse::Utility;
         let PreparedKind::Utility(parsed) = &statement.kind else {
-            return false;
+            return Ok(false);
         };
         let control = matches!(utility_of(parsed), Some(Utility::Commit(_) | Utility::Rollback(_)));
         if control {
-            self.transaction.finish(host);
+            self.transaction.finish(host)?;
         }
-        control
+        Ok(control)
     }
 
     /// Close, of a statement; it is no error if there is none.
@@ -371,10 +371,15 @@ impl Session {
     }
 
     /// Sync: what ran since the last one is committed, unless a block is open.
-    pub fn sync(&mut self, host: &mut dyn Host) {
-        if self.transaction.finish(host) {
+    ///
+    /// # Errors
+    /// What ran since the last one could not be committed.
+    pub fn sync(&mut self, host: &mut dyn Host) -> Result<()> {
+        let finished = self.transaction.finish(host);
+        if !matches!(finished, Ok(false)) {
             self.drop_portals();
         }
+        finished.map(drop)
     }
 }
 

@@ -49,6 +49,11 @@ impl Transaction {
         self.block == Block::Failed
     }
 
+    /// Whether a transaction is under way.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// A statement is about to run.
     pub fn begin_if_needed(&mut self, host: &mut dyn Host, now: i64) {
         if !self.running {
@@ -72,12 +77,15 @@ impl Transaction {
     }
 
     /// The statement outside a block, or the implicit block, is over. Whether the transaction ended.
-    pub fn finish(&mut self, host: &mut dyn Host) -> bool {
+    ///
+    /// # Errors
+    /// It could not be committed, and is rolled back.
+    pub fn finish(&mut self, host: &mut dyn Host) -> Result<bool> {
         if matches!(self.block, Block::Explicit | Block::Failed) || !self.running {
-            return false;
+            return Ok(false);
         }
-        self.end(host, TransactionEvent::Commit);
-        true
+        self.end(host, TransactionEvent::Commit)?;
+        Ok(true)
     }
 
     /// An error happened. Whether the transaction ended.
@@ -91,7 +99,8 @@ impl Transaction {
             }
             Block::None | Block::Implicit => {
                 let was_running = self.running;
-                self.end(host, TransactionEvent::Abort);
+                // Only a commit can fail.
+                let _ = self.end(host, TransactionEvent::Abort);
                 was_running
             }
         }
@@ -104,8 +113,13 @@ impl Transaction {
         self.innermost_aborted = true;
     }
 
-    /// Ends the transaction with all its levels.
-    fn end(&mut self, host: &mut dyn Host, event: TransactionEvent) {
+    /// Ends the transaction with all its levels. If it cannot be committed, it is rolled back.
+    fn end(&mut self, host: &mut dyn Host, event: TransactionEvent) -> Result<()> {
+        let committed = match event {
+            TransactionEvent::Commit if self.running && !self.innermost_aborted => host.commit(),
+            _ => Ok(()),
+        };
+        let event = if committed.is_err() { TransactionEvent::Abort } else { event };
         let nested = match event {
             TransactionEvent::Commit => TransactionEvent::CommitNested,
             _ => TransactionEvent::AbortNested,
@@ -128,6 +142,7 @@ impl Transaction {
         self.savepoints.clear();
         self.block = Block::None;
         self.running = false;
+        committed
     }
 
     /// `BEGIN`.
@@ -190,7 +205,7 @@ impl Transaction {
             .into_iter()
             .map(|name| Ok((name, host.show(&format!("transaction_{name}"))?)))
             .collect::<Result<_>>()?;
-        self.end(host, event);
+        self.end(host, event)?;
         if chain {
             self.begin_if_needed(host, now);
             self.block = Block::Explicit;

@@ -10,6 +10,7 @@ use crate::sql::functions::unrecognized;
 use crate::sql::host::{AlterSystem, Host, Scope};
 use crate::sql::parse::statement::{ExplainOptions, SetTarget};
 use crate::sql::parse::tree::{self as ast, TypeName};
+use crate::sql::parse::tree_ddl::Definition;
 use crate::sql::parse::{Parsed, Planned, Utility};
 use crate::sql::plan::{self, Plan};
 use crate::sql::types::{Datum, Type, Wire};
@@ -35,7 +36,13 @@ impl Session {
                 self.drop_portals();
                 return Ok(Output::Done(tag.to_owned()));
             }
-            Utility::Definition(definition) => return Err(refusal(parsed, &definition.tag())),
+            Utility::Definition(definition) => match &**definition {
+                Definition::Checkpoint(options) if options.is_empty() => {
+                    checkpoint(host)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                _ => return Err(refusal(parsed, &definition.tag())),
+            },
             Utility::Refused(what) => return Err(refusal(parsed, what)),
             Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
                 self.run_transaction_command(host, utility)?;
@@ -204,6 +211,7 @@ impl Session {
         host.set("session_authorization", None, Scope::Session)?;
         host.reset_all()?;
         self.statements.clear();
+        host.unlock_all_advisory()?;
         Ok(())
     }
 }
@@ -212,6 +220,16 @@ impl Session {
 fn refusal(parsed: &Parsed, what: &str) -> Box<Report> {
     let at = parsed.source.position(parsed.source.start);
     Report::not_supported(format!("{what} is not supported yet")).at(at)
+}
+
+/// `CHECKPOINT`.
+fn checkpoint(host: &mut dyn Host) -> Result<()> {
+    if host.facts().superuser {
+        return host.checkpoint();
+    }
+    let message = "permission denied to execute CHECKPOINT command";
+    Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
+        .with_detail("Only roles with privileges of the \"pg_checkpoint\" role may execute this command."))
 }
 
 fn alter_system(host: &mut dyn Host, change: &AlterSystem) -> Result<()> {

@@ -85,6 +85,11 @@ impl<'s> BufferPool<'s> {
         self.mapping.descriptors.len()
     }
 
+    /// Buffers that were claimed for other pages since the segment was made.
+    pub fn claims(&self) -> u64 {
+        self.shared.claims.load(Relaxed)
+    }
+
     /// The table of files to be synced.
     pub fn sync_table(&self) -> SyncTable<'s> {
         SyncTable::new(&self.shared.sync_table, self.sync_entries)

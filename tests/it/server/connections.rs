@@ -1,6 +1,6 @@
 //! From a connection's first byte to its last: startup packets, authentication, limits, ends.
 
-pub(in crate::server) mod client;
+pub mod client;
 pub mod differ;
 pub mod ends;
 pub mod limits;

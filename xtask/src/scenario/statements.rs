@@ -35,3 +35,19 @@ fn ask(count: u64, mut statement: impl FnMut(&mut Client) -> Result<Came>) -> Re
     }
     client.terminate()
 }
+
+/// A transaction that writes and commits: what a small change costs beside what the statement does.
+pub fn commit(count: u64) -> Result<()> {
+    ask(count, |client| client.query("select pg_logical_emit_message(true, 'commit', 'x')"))
+}
+
+/// The same without waiting for the disk.
+pub fn commit_asynchronously(count: u64) -> Result<()> {
+    let mut is_set = false;
+    ask(count, |client| {
+        if !std::mem::replace(&mut is_set, true) {
+            client.query("set synchronous_commit = off")?;
+        }
+        client.query("select pg_logical_emit_message(true, 'commit', 'x')")
+    })
+}

@@ -1,6 +1,7 @@
 //! Indexes of all kinds beside plain lists: insertion, searches, scans both ways, redo, broken pages.
 
 mod basics;
+mod build;
 mod random;
 mod vacuum;
 

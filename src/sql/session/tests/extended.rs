@@ -33,7 +33,7 @@ impl World {
     }
 
     fn sync(&mut self) -> char {
-        self.session.sync(&mut self.host);
+        self.session.sync(&mut self.host).unwrap();
         char::from(self.session.status())
     }
 }

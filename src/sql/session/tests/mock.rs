@@ -45,6 +45,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("default_transaction_isolation", "read committed"),
 ];
 
+impl crate::sql::store::StoreHost for MockHost {}
+
 impl MockHost {
     pub fn new() -> Self {
         let facts = SessionFacts {

@@ -14,6 +14,8 @@ use tuskd::process::workers::{
 };
 use tuskd::report::Report;
 
+use crate::server::durability::programs as store_programs;
+
 /// The argument by which this binary is such a server.
 pub const ARGUMENT: &str = "--worker-server";
 
@@ -32,7 +34,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
         postmaster::run(Options {
             data_dir: Path::new(dir).to_owned(),
             workers: workers(scenario),
-            worker_functions: FUNCTIONS.to_vec(),
+            worker_functions: [&FUNCTIONS[..], &store_programs::FUNCTIONS[..]].concat(),
             ..Options::default()
         })
     })
@@ -50,6 +52,9 @@ fn workers(scenario: &str) -> Vec<BackgroundWorker> {
         restart,
         ..BackgroundWorker::new(name, "exit")
     };
+    if let Some(workers) = store_programs::workers(scenario) {
+        return workers;
+    }
     let hour = Restart::AfterSeconds(3600);
     match scenario {
         "moments" => vec![

@@ -1,0 +1,178 @@
+//! What a session's transaction has of the store: nothing, until it needs an id or a lock.
+//!
+//! Most transactions only read views and settings. So nothing is made for a session before its first statement that needs
+//! the store, and a transaction begins there only then, with the savepoints that are open by that time. What is made stays
+//! for the session's life.
+
+use super::super::context::ProcessContext;
+use super::super::store::{flush_settings, sync_method};
+use crate::access::StoreSession;
+use crate::config;
+use crate::report::{Report, Result};
+use crate::sql::host::TransactionEvent;
+use crate::txn::serializable::Granularity;
+use crate::txn::session::{CommitOptions, Isolation};
+use crate::wal::{FileSink, Lsn, SyncMethod};
+
+/// See the module.
+pub struct Work<'s> {
+    database: u32,
+    session: Option<Box<StoreSession<'s, 's>>>,
+    /// The store's transaction has begun.
+    has_begun: bool,
+    /// Levels of the transaction: 0 outside, 1 within, more with savepoints.
+    depth: u32,
+    /// Where commits that nobody waited for end.
+    unflushed: Option<Lsn>,
+    /// Of the settings that the store was last told of, and how they have it flush.
+    told: Option<(u64, SyncMethod)>,
+}
+
+impl<'s> Work<'s> {
+    /// Of a session in this database.
+    pub fn new(database: u32) -> Self {
+        Self { database, session: None, has_begun: false, depth: 0, unflushed: None, told: None }
+    }
+
+    /// Depth of the innermost level, for the locks taken there.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The database.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// The store's session, if this one has needed it.
+    pub fn session(&mut self) -> Option<&mut StoreSession<'s, 's>> {
+        self.session.as_deref_mut()
+    }
+
+    /// The store's session, if its transaction has begun.
+    pub fn begun(&mut self) -> Option<&mut StoreSession<'s, 's>> {
+        self.session.as_deref_mut().filter(|_| self.has_begun)
+    }
+
+    /// Settings may have changed since the store was made.
+    fn tell_settings(&mut self, ctx: &ProcessContext<'s>) {
+        let generation = ctx.settings.generation();
+        if self.told.is_some_and(|(told, _)| told == generation) {
+            return;
+        }
+        let method = sync_method(ctx.settings, ctx.server.fastest_sync);
+        ctx.kept_store().log.with(|log| {
+            log.set_settings(flush_settings(ctx.settings));
+            if self.told.is_some_and(|(_, told)| told != method) {
+                log.set_sink(Box::new(FileSink::new(method, None)));
+            }
+        });
+        self.told = Some((generation, method));
+    }
+
+    /// The store's session with its transaction begun.
+    pub fn begin(&mut self, ctx: &ProcessContext<'s>) -> &mut StoreSession<'s, 's> {
+        self.tell_settings(ctx);
+        let database = self.database;
+        let session = self
+            .session
+            .get_or_insert_with(|| Box::new(StoreSession::new(ctx.kept_store(), database, granularity(ctx))));
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let read_only = ctx.settings.get(config::TRANSACTION_READ_ONLY);
+            session.transaction.begin(isolation(ctx), read_only);
+            for _ in 1..self.depth {
+                session.transaction.savepoint();
+            }
+        }
+        session
+    }
+
+    /// Commits what the store knows of the transaction.
+    ///
+    /// # Errors
+    /// It is to be rolled back; but for a PANIC, behind which nothing is known.
+    pub fn commit(&mut self, ctx: &ProcessContext<'s>, now: i64) -> Result<()> {
+        let Some(session) = self.session.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
+        // Without standbys everything but `off` means the own disk.
+        let synchronous = ctx.settings.get(config::SYNCHRONOUS_COMMIT) != "off";
+        let options = CommitOptions { synchronous, time: now, actions: Vec::new() };
+        let commit = session.transaction.commit(options)?;
+        self.has_begun = false;
+        session.locks.release_transaction(ctx.me);
+        if let (Some(end), false) = (commit, synchronous) {
+            self.unflushed = Some(Lsn::new(end.bytes()));
+        }
+        Ok(())
+    }
+
+    /// The transaction or a savepoint begins or ends; commits were made before this. What a rollback complains of.
+    pub fn event(&mut self, ctx: &ProcessContext<'s>, event: TransactionEvent, now: i64) -> Result<()> {
+        let depth = self.depth;
+        match event {
+            TransactionEvent::Begin => self.depth = 1,
+            TransactionEvent::BeginNested => self.depth += 1,
+            TransactionEvent::CommitNested | TransactionEvent::AbortNested => self.depth -= 1,
+            TransactionEvent::Commit | TransactionEvent::Abort => self.depth = 0,
+        }
+        let Some(session) = self.session.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
+        match event {
+            TransactionEvent::Begin => {}
+            TransactionEvent::BeginNested => drop(session.transaction.savepoint()),
+            TransactionEvent::CommitNested => {
+                session.transaction.release_savepoint();
+                session.locks.commit_level(depth);
+            }
+            TransactionEvent::AbortNested => {
+                let aborted = session.transaction.abort_savepoint();
+                session.locks.abort_level(ctx.me, depth);
+                return aborted;
+            }
+            TransactionEvent::Commit | TransactionEvent::Abort => {
+                self.has_begun = false;
+                let aborted = session.transaction.abort(now);
+                session.locks.release_transaction(ctx.me);
+                return aborted;
+            }
+        }
+        Ok(())
+    }
+
+    /// The session is over: what is open is rolled back, every lock given back, and what was committed made durable.
+    pub fn end(&mut self, ctx: &ProcessContext<'s>, now: i64) {
+        let ended = self.event(ctx, TransactionEvent::Abort, now);
+        let Some(mut session) = self.session.take() else { return };
+        session.locks.release_all(ctx.me);
+        let flushed = self.unflushed.map_or(Ok(()), |end| session.store.log.make_durable(end));
+        for report in [ended, flushed].into_iter().filter_map(std::result::Result::err) {
+            ctx.log(&report);
+        }
+    }
+}
+
+/// A rollback that could not be written down is one all the same.
+pub fn log_rollback(ctx: &ProcessContext<'_>, result: Result<()>) {
+    if let Err(report) = result {
+        let report = Report { severity: crate::report::Severity::Warning, ..*report };
+        ctx.log(&report);
+    }
+}
+
+fn isolation(ctx: &ProcessContext<'_>) -> Isolation {
+    match ctx.settings.get(config::TRANSACTION_ISOLATION) {
+        "serializable" => Isolation::Serializable,
+        "repeatable read" => Isolation::RepeatableRead,
+        _ => Isolation::ReadCommitted,
+    }
+}
+
+/// When single reads of serializable transactions are remembered as reads of more.
+fn granularity(ctx: &ProcessContext<'_>) -> Granularity {
+    let per_relation = ctx.settings.get(config::MAX_PRED_LOCKS_PER_RELATION);
+    let per_transaction = ctx.settings.get(config::MAX_PRED_LOCKS_PER_TRANSACTION);
+    // Negative: the transaction's divided by that.
+    let reads = if per_relation < 0 { per_transaction / -per_relation - 1 } else { per_relation };
+    Granularity {
+        tuples_per_page: ctx.settings.get(config::MAX_PRED_LOCKS_PER_PAGE) as u32,
+        reads_per_relation: reads.max(0) as u32,
+    }
+}

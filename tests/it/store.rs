@@ -1,0 +1,11 @@
+//! The store as a whole, under processes: rows, indexes, transactions, checkpoints, vacuum; power failures and kills.
+
+mod bank;
+mod kills;
+mod power_failure;
+mod store_world;
+
+use crate::harness::Test;
+
+/// All tests of the store.
+pub const TESTS: [&[Test]; 2] = [power_failure::TESTS, kills::TESTS];

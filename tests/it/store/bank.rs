@@ -1,0 +1,241 @@
+//! What the workers do: they move money between accounts and write down each transfer, in one transaction. So whatever
+//! happens, each account is what the transfers that are there say, and all that were acknowledged are there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tuskd::access::btree::{BTree, IndexOptions, KeyOrder, KeyShape, ScanKey, ScanOp};
+use tuskd::access::heap::vacuum::VacuumOptions;
+use tuskd::access::heap::{HeapOptions, Writing};
+use tuskd::access::relation_files::TransactionFiles;
+use tuskd::access::row::{ColumnStorage, Datum, RowLayout, RowReader};
+use tuskd::access::table::{Index, Table, Uniques, Written};
+use tuskd::access::visibility::ReadView;
+use tuskd::access::{Store, StoreSession};
+use tuskd::ipc::Proc;
+use tuskd::storage::ids::RelFile;
+use tuskd::txn::locks::{Wait, Watcher};
+use tuskd::txn::session::{CommitOptions, Isolation};
+
+use crate::harness::Rng;
+
+pub const ACCOUNTS: i64 = 40;
+const START: i64 = 1000;
+
+/// Of one session: the tables, and its transactions.
+pub struct Bank {
+    pub store: &'static Store<'static>,
+    session: StoreSession<'static, 'static>,
+    accounts: Table<'static, 'static>,
+    transfers: Table<'static, 'static>,
+    row: Vec<u8>,
+    command: u32,
+}
+
+/// A transfer, by who made it and as its how manieth.
+pub type TransferKey = (i64, i64);
+
+struct Running(&'static Store<'static>);
+
+impl Watcher for Running {
+    fn interrupted(&mut self, _: &Proc<'_>) -> bool {
+        false
+    }
+
+    fn is_running(&self, xid: u64) -> bool {
+        self.0.transactions.is_running(xid)
+    }
+}
+
+fn table(
+    store: &'static Store<'static>,
+    number: u32,
+    storages: &[ColumnStorage],
+    keys: &[usize],
+    plain: Option<usize>,
+) -> Table<'static, 'static> {
+    let file = |relation| RelFile { tablespace: RelFile::DEFAULT_TABLESPACE, database: 5, relation };
+    let index = |offset: u32, columns: &[usize], uniques| {
+        let shape: Vec<_> = columns.iter().map(|column| (storages[*column], KeyOrder::ASCENDING)).collect();
+        let options = IndexOptions {
+            file: file(number + offset),
+            is_logged: true,
+            name: format!("index_{}", number + offset),
+            table: format!("table_{number}"),
+            shape: KeyShape::new(&shape, &[]),
+            fillfactor: 90,
+        };
+        Index::new(BTree::new(store, options), columns.to_vec(), uniques)
+    };
+    let mut indexes = vec![index(1, keys, Uniques::NullsDistinct)];
+    indexes.extend(plain.map(|column| index(2, &[column], Uniques::Allowed)));
+    let options = HeapOptions { file: file(number), relation: (5, number), is_logged: true, fillfactor: 90 };
+    Table::new(options, RowLayout::of(storages), indexes)
+}
+
+impl Bank {
+    pub fn new(store: &'static Store<'static>, session: StoreSession<'static, 'static>) -> Self {
+        use ColumnStorage::{Int64, Variable};
+        Self {
+            store,
+            session,
+            accounts: table(store, 1000, &[Int64, Int64, Variable], &[0], None),
+            // Who, how manieth, from, to, how much; some text.
+            transfers: table(store, 2000, &[Int64, Int64, Int64, Int64, Int64, Variable], &[0, 1], Some(2)),
+            row: Vec::new(),
+            command: 0,
+        }
+    }
+
+    /// Makes tables and accounts.
+    pub fn open_for_business(&mut self) {
+        self.begin();
+        let mut files = TransactionFiles::default();
+        for table in [&self.accounts, &self.transfers] {
+            table.create(&mut self.session, &mut files).unwrap_or_else(|e| panic!("{e}"));
+        }
+        for account in 0..ACCOUNTS {
+            let values = [Datum::Int64(account), Datum::Int64(START), Datum::Bytes(&[b'a'; 60])];
+            let mut writing = Writing::at_once(self.command);
+            let Self { accounts, session, row, .. } = self;
+            let written = accounts.insert(session, &values, row, &mut writing);
+            assert!(matches!(written, Ok(Written::Done(_))), "{written:?}");
+        }
+        self.commit();
+    }
+
+    fn begin(&mut self) {
+        self.session.transaction.begin(Isolation::ReadCommitted, false);
+        self.command = 1;
+    }
+
+    fn commit(&mut self) {
+        let options = CommitOptions { synchronous: true, ..CommitOptions::default() };
+        self.session.transaction.commit(options).unwrap_or_else(|e| panic!("{e}"));
+        self.session.locks.release_transaction(self.store.me);
+    }
+
+    fn abort(&mut self) {
+        self.session.transaction.abort(0).unwrap_or_else(|e| panic!("{e}"));
+        self.session.locks.release_transaction(self.store.me);
+    }
+
+    fn view(&mut self) -> ReadView {
+        self.command += 1;
+        let snapshot = self.session.transaction.statement_snapshot().unwrap_or_else(|e| panic!("{e}"));
+        ReadView { snapshot, command: self.command }
+    }
+
+    /// Changes an account; `false` if somebody else was first.
+    fn add(&mut self, account: i64, amount: i64, text: usize) -> bool {
+        let view = self.view();
+        let keys = [ScanKey::new(0, ScanOp::Equal, Datum::Int64(account))];
+        let Self { accounts, session, row, command, store, .. } = self;
+        let layout = accounts.layout().clone();
+        let found = accounts.lookup(session, 0, &keys, view, |row| int(&layout, row, 1));
+        let found = found.unwrap_or_else(|e| panic!("{e}"));
+        session.transaction.drop_snapshot(view.snapshot);
+        let (ctid, balance) = found.unwrap_or_else(|| panic!("account {account} is gone"));
+        let text = vec![b'b'; text];
+        let values = [Datum::Int64(account), Datum::Int64(balance + amount), Datum::Bytes(&text)];
+        let mut watcher = Running(store);
+        let mut wait = Wait {
+            lock_timeout: Some(Duration::from_millis(50)),
+            deadlock_timeout: Duration::from_millis(10),
+            watcher: &mut watcher,
+        };
+        let mut writing = Writing { command: *command, wait: Some(&mut wait) };
+        let written = accounts.update(session, ctid, &values, row, &mut writing);
+        matches!(written.unwrap_or_else(|e| panic!("{e}")), Written::Done(_))
+    }
+
+    fn note(&mut self, (who, number): TransferKey, from: i64, to: i64, amount: i64, text: usize) {
+        let text = vec![b'c'; text];
+        let numbers = [who, number, from, to, amount].map(Datum::Int64);
+        let values: Vec<_> = numbers.into_iter().chain([Datum::Bytes(&text)]).collect();
+        let mut writing = Writing::at_once(self.command);
+        let Self { transfers, session, row, .. } = self;
+        let written = transfers.insert(session, &values, row, &mut writing).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(written, Written::Done(_)), "{written:?}");
+    }
+
+    /// Tries one transfer; whether it is committed.
+    pub fn transfer(&mut self, key: TransferKey, rng: &mut Rng) -> bool {
+        let from = rng.below(ACCOUNTS as u64) as i64;
+        let to = (from + 1 + rng.below(ACCOUNTS as u64 - 1) as i64) % ACCOUNTS;
+        let amount = rng.below(50) as i64;
+        self.begin();
+        if rng.below(4) == 0 {
+            // A part that is rolled back must leave nothing. Once it did: that it was rolled back stood in memory only, a
+            // checkpoint had written that it belongs to the transaction, and a start found it committed.
+            self.session.transaction.savepoint();
+            self.note((key.0, -key.1), from, to, 9999, 30);
+            let _ = self.add(to, 9999, 20);
+            self.session.transaction.abort_savepoint().unwrap_or_else(|e| panic!("{e}"));
+        }
+        let texts = [rng.below(100) as usize, rng.below(100) as usize];
+        let done = self.add(from, -amount, texts[0]) && self.add(to, amount, texts[1]);
+        if done {
+            self.note(key, from, to, amount, rng.below(300) as usize);
+        }
+        if !done || rng.below(10) == 0 {
+            self.abort();
+            return false;
+        }
+        self.commit();
+        true
+    }
+
+    /// Cleans both tables.
+    pub fn vacuum(&mut self) {
+        let options = VacuumOptions::default();
+        for table in [&self.accounts, &self.transfers] {
+            table.vacuum(self.store, options).unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+
+    /// Checks everything against what was acknowledged; the transfers that are there.
+    pub fn audit(&mut self, acknowledged: &HashMap<i64, Vec<i64>>) -> Vec<TransferKey> {
+        self.begin();
+        let view = self.view();
+        let Self { accounts, transfers, session, .. } = self;
+        for table in [&*accounts, &*transfers] {
+            table.check(session, view).unwrap_or_else(|e| panic!("{e} {:?}", e.detail));
+        }
+        let mut expected: BTreeMap<i64, i64> = (0..ACCOUNTS).map(|account| (account, START)).collect();
+        let mut found = Vec::new();
+        let mut scan = transfers.scan(session, view, None).unwrap_or_else(|e| panic!("{e}"));
+        while let Some(row) = scan.next(session).unwrap_or_else(|e| panic!("{e}")) {
+            let layout = transfers.layout();
+            let numbers: Vec<i64> = (0..5).map(|column| int(layout, row.bytes, column)).collect();
+            found.push((numbers[0], numbers[1]));
+            *expected.get_mut(&numbers[2]).expect("an account") -= numbers[4];
+            *expected.get_mut(&numbers[3]).expect("an account") += numbers[4];
+        }
+        let mut balances = BTreeMap::new();
+        let mut scan = accounts.scan(session, view, None).unwrap_or_else(|e| panic!("{e}"));
+        while let Some(row) = scan.next(session).unwrap_or_else(|e| panic!("{e}")) {
+            let layout = accounts.layout();
+            let twice = balances.insert(int(layout, row.bytes, 0), int(layout, row.bytes, 1));
+            assert_eq!(twice, None, "an account is there twice");
+        }
+        assert_eq!(balances, expected, "an account is not what the transfers say");
+        found.sort_unstable();
+        assert!(found.iter().all(|(_, number)| *number > 0), "what was rolled back is there");
+        for (who, numbers) in acknowledged {
+            for number in numbers {
+                assert!(found.binary_search(&(*who, *number)).is_ok(), "transfer {number} of {who} is lost");
+            }
+        }
+        self.abort();
+        found
+    }
+}
+
+fn int(layout: &RowLayout, row: &[u8], column: usize) -> i64 {
+    let value = RowReader::new(layout, row).and_then(|mut reader| reader.get(column));
+    match value.unwrap_or_else(|e| panic!("{e}")) {
+        Datum::Int64(value) => value,
+        other => panic!("{other:?}"),
+    }
+}

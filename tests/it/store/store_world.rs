@@ -1,0 +1,214 @@
+//! A data directory with the store's processes over it, from a start to a crash: what the postmaster and its children do,
+//! without them.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use shmem_layout::{Phase, ProcessId, shared_layout};
+use tuskd::access::bootstrap::{Bootstrap, bootstrap, new_incarnation};
+use tuskd::access::checkpoint::{KeepWal, perform};
+use tuskd::access::checkpoints::Request;
+use tuskd::access::control_file::{ControlFile, DbState};
+use tuskd::access::engine::{EngineSize, LOG_FOLDER, StoreSettings};
+use tuskd::access::managers::managers;
+use tuskd::access::recovery::Recovery;
+use tuskd::access::{Engine, Store, StoreSession, map_files};
+use tuskd::ipc::slots::SlotTable;
+use tuskd::ipc::{Ipc, Proc};
+use tuskd::os::file::Files;
+use tuskd::os::process::{self, Child, Fork};
+use tuskd::shmem::{HugePages, Plan, RegionSpec, Segment};
+use tuskd::storage::buffer::Unpaced;
+use tuskd::sync::{AtomicU64, Ordering};
+use tuskd::txn::serializable::Granularity;
+use tuskd::wal::{Beginning, FlushSettings, Incarnation, SyncMethod, WalReader};
+
+pub const PROCESSES: usize = 16;
+
+/// Words for tests, one per process and then some.
+pub const WORDS: usize = 64;
+
+/// Words, zero at first.
+#[repr(C, align(64))]
+pub struct Words {
+    words: [AtomicU64; WORDS],
+}
+
+shared_layout!(Words, size 512, align 64, {
+    0 => words: [AtomicU64; WORDS],
+});
+
+/// A data directory, removed with its owner.
+pub struct DataDirectory(pub PathBuf);
+
+impl DataDirectory {
+    /// With folders and nothing in them.
+    pub fn empty(name: &str) -> Self {
+        let name = format!("store-{name}-{}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        for folder in
+            [LOG_FOLDER, "pg_wal/archive_status", map_files::FOLDER, "base/5", "global", "pg_twophase"]
+        {
+            std::fs::create_dir_all(path.join(folder)).expect("the disk has room");
+        }
+        Self(path)
+    }
+
+    /// As `init` leaves it.
+    pub fn new(name: &str) -> Self {
+        let directory = Self::empty(name);
+        let how = Bootstrap {
+            sync_method: SyncMethod::Fdatasync,
+            sync: false,
+            now: Duration::from_secs(1_700_000_000),
+        };
+        bootstrap(&directory.0, &how).unwrap_or_else(|e| panic!("{e}"));
+        directory
+    }
+}
+
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How the processes write.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    pub method: SyncMethod,
+    /// Pages in the pool; few, so that they are written in between.
+    pub buffers: usize,
+}
+
+/// Shared memory over a data directory.
+#[derive(Clone, Copy)]
+pub struct StoreWorld {
+    pub ipc: &'static Ipc<'static>,
+    pub engine: &'static Engine<'static>,
+    pub words: &'static [AtomicU64],
+    pub style: Style,
+    files: &'static Files,
+    table: &'static RefCell<SlotTable<'static>>,
+}
+
+/// A forked process.
+pub struct Worker {
+    pub id: ProcessId,
+    pub child: Child,
+}
+
+impl StoreWorld {
+    /// Fresh shared memory.
+    pub fn new(directory: &Path, style: Style, files: Files) -> Self {
+        let size = EngineSize {
+            processes: PROCESSES,
+            prepared: 4,
+            buffers: style.buffers,
+            wal_buffers: 2 << 20,
+            map_pages: 8,
+            locks_per_transaction: 64,
+            reads_per_transaction: 64,
+        };
+        let mut specs = Ipc::region_specs(PROCESSES);
+        specs.extend(Engine::region_specs(size));
+        specs.push(RegionSpec::of::<Words>("words", 1, 1));
+        let plan = Plan::new(&specs).expect("the regions fit");
+        let segment = Segment::create(&plan, HugePages::Off, None).unwrap_or_else(|e| panic!("{e}"));
+        let segment: &'static Segment = Box::leak(Box::new(segment));
+        let ipc: &'static Ipc<'static> = Box::leak(Box::new(Ipc::open(segment).expect("just made")));
+        let engine = Engine::open(segment, directory.to_owned(), files.clone());
+        let engine: &'static Engine<'static> = Box::leak(Box::new(engine.unwrap_or_else(|e| panic!("{e}"))));
+        let table = Box::leak(Box::new(RefCell::new(SlotTable::new(ipc.slots()))));
+        let words = &segment.region::<Words>("words", 1).expect("just made")[0].words;
+        Self { ipc, engine, words, style, files: Box::leak(Box::new(files)), table }
+    }
+
+    /// The test's own process as a member.
+    pub fn join(self) -> &'static Proc<'static> {
+        let id = self.table.borrow_mut().claim(0).expect("a free slot");
+        Box::leak(Box::new(self.ipc.proc(id)))
+    }
+
+    pub fn store(self, me: &'static Proc<'static>) -> &'static Store<'static> {
+        let settings = StoreSettings {
+            sync_method: self.style.method,
+            flush: FlushSettings::default(),
+            files: self.files.clone(),
+            max_open: 100,
+            segment_blocks: 64,
+        };
+        Box::leak(Box::new(Store::new(self.engine, me, &settings)))
+    }
+
+    pub fn session(self, store: &'static Store<'static>) -> StoreSession<'static, 'static> {
+        StoreSession::new(store, 5, Granularity { tuples_per_page: 2, reads_per_relation: 32 })
+    }
+
+    /// What the startup process does; how many records it replayed.
+    pub fn recover(self, store: &'static Store<'static>) -> u64 {
+        let directory = self.engine.data_directory();
+        let control = ControlFile::read(directory, self.files).unwrap_or_else(|e| panic!("{e}"));
+        let copy = control.checkpoint_copy;
+        let folder = directory.join(LOG_FOLDER);
+        let mut recovery = Recovery::new(store, managers(), &copy);
+        let mut reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
+        while let Some(record) = reader.next().unwrap_or_else(|e| panic!("{e}")) {
+            recovery.replay(&record).unwrap_or_else(|e| panic!("{e} {:?}", e.context));
+        }
+        assert!(reader.end() > control.checkpoint, "the log ends before the checkpoint");
+        let changes = recovery.changes();
+        recovery.finish().unwrap_or_else(|e| panic!("{e}"));
+        let beginning = Beginning {
+            timeline: copy.timeline,
+            incarnation: new_incarnation().expect("random bytes"),
+            before: Some((reader.end(), reader.incarnation().unwrap_or(Incarnation(0)))),
+            redo: copy.redo,
+            full_pages: true,
+        };
+        ControlFile::update(directory, self.files, |control| control.state = DbState::InProduction)
+            .unwrap_or_else(|e| panic!("{e}"));
+        store.log.with(|log| log.begin(&beginning)).unwrap_or_else(|e| panic!("{e}"));
+        self.engine.checkpoints.set_running();
+        changes
+    }
+
+    /// What the checkpointer does.
+    pub fn checkpoint(self, store: &'static Store<'static>) {
+        let keep = KeepWal { behind: 0, least: 2, most: 4, expected: 1 << 20, recycle: true };
+        perform(store, Request::IMMEDIATE, &mut Unpaced, &keep, |_| true).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Forks a process.
+    pub fn fork(self, work: impl FnOnce(&'static Store<'static>)) -> Worker {
+        let id = self.table.borrow_mut().claim(1).expect("a free slot");
+        match process::fork().expect("the test has one thread") {
+            Fork::Parent(child) => Worker { id, child },
+            Fork::Child => {
+                let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    process::set_parent_death_signal(Some(Signal::KILL)).expect("a signal there is");
+                    let me: &'static Proc<'static> = Box::leak(Box::new(self.ipc.proc(id)));
+                    me.slot().phase.store(Phase::Running as u32, Ordering::Release);
+                    work(self.store(me));
+                }));
+                process::exit_now(if lived.is_ok() { 0 } else { 101 })
+            }
+        }
+    }
+
+    /// Waits for an orderly end.
+    pub fn reap(self, worker: Worker) {
+        let status = worker.child.pidfd.wait().expect("our child");
+        assert!(status.is_success(), "a worker {status}");
+        self.table.borrow_mut().release(worker.id);
+    }
+
+    /// SIGKILLs it. What it left is a crash restart's.
+    pub fn kill(self, worker: &Worker) {
+        worker.child.pidfd.send_signal(Signal::KILL).expect("our child");
+        worker.child.pidfd.wait().expect("our child");
+    }
+}
