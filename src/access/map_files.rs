@@ -63,8 +63,6 @@ impl<'s> MapFiles<'s> {
             let opened = how.iter().find_map(|how| match self.files.open(&path, *how) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                // A new file is opened to be written only, and this one may be read later.
-                Ok(_) if *how == How::Create => Some(self.files.open(&path, How::ReadWrite)),
                 opened => Some(opened),
             });
             let Some(file) = opened.transpose()? else { return Ok(None) };

@@ -152,9 +152,12 @@ fn a_prepared_transaction_outlives_checkpoints_and_crashes() {
     let mut session = session(&store);
     session.transaction.begin(Isolation::ReadCommitted, false);
     let prepared = &store.engine.prepared;
+    // A section of somebody's, empty.
+    let mut actions = Vec::new();
+    crate::access::relation_files::add_section(&mut actions, 200, &[]);
     let xid = session
         .transaction
-        .prepare(prepared, &mut session.locks, ("one", finisher, 7), Vec::new())
+        .prepare(prepared, &mut session.locks, ("one", finisher, 7), actions)
         .expect("prepared");
     let is_there = |world: &World| {
         let rows = world.engine.prepared.rows(world.proc(3));
