@@ -45,7 +45,7 @@ pub fn workers(scenario: &str) -> Option<Vec<BackgroundWorker>> {
     let worker = |number: usize| BackgroundWorker {
         argument,
         restart: Restart::AfterSeconds(1),
-        ..BackgroundWorker::new(&format!("{} {number}", function.name), function.name)
+        ..BackgroundWorker::new(format!("{} {number}", function.name), function.name)
     };
     Some((0..count).map(worker).collect())
 }
@@ -96,7 +96,7 @@ fn transact(
     let message = Message { is_transactional: true, prefix: "test", content: &vec![7; bytes] };
     let main = message.encode();
     store.log.log(message::RMGR, message::MESSAGE, xid.number(), &main).expect("room in the log");
-    if xid.number() % 7 == 0 {
+    if xid.number().is_multiple_of(7) {
         session.transaction.abort(TIME).expect("an end");
         // A rollback is not made durable, and an id that nothing on disk names may be given out again.
         store.log.make_durable(store.engine.wal.inserted()).expect("the disk works");
