@@ -65,7 +65,11 @@ impl<'s> MapFiles<'s> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
                 opened => Some(opened),
             });
-            let Some(file) = opened.transpose()? else { return Ok(None) };
+            let Some(mut file) = opened.transpose()? else { return Ok(None) };
+            if how.contains(&How::Create) {
+                // One that was just made was opened to be written only, and stays open for reads as well.
+                file = self.files.open(&path, How::ReadWrite)?;
+            }
             open.insert(name.to_owned(), file);
         }
         f(&open[name]).map(Some)

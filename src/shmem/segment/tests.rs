@@ -40,7 +40,7 @@ fn regions_are_found_by_name_version_and_type() {
     let text = |result: Result<&[LatchWord], SegmentError>| result.unwrap_err().to_string();
     assert!(text(segment.region("nothing", 1)).contains("does not exist"));
     assert!(text(segment.region("latches", 4)).contains("has version 3, not 4"));
-    assert!(text(segment.region("control", 1)).contains("has items of 64 bytes, not 4"));
+    assert!(text(segment.region("control", 1)).contains("has items of 64 bytes, not 8"));
     let (_, ring) = segment.queue("queues", 1, 1).unwrap();
     assert_eq!(ring.len(), 256);
     assert!(segment.queue("queues", 1, 2).is_err());
