@@ -18,6 +18,7 @@ pub mod pg_latch;
 pub mod ping_pong;
 pub mod queues;
 pub mod shared_page;
+pub mod store;
 pub mod streams;
 pub mod world;
 
