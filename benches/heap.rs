@@ -2,27 +2,19 @@
 mod support;
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tuskd::access::engine::{EngineSize, LOG_FOLDER, StoreSettings};
 use tuskd::access::heap::vacuum::{NoIndexes, VacuumOptions};
 use tuskd::access::heap::{Heap, HeapOptions, Indexed, Outcome, Writing};
-use tuskd::access::map_files;
 use tuskd::access::visibility::{Fates, ReadView};
-use tuskd::access::{ColumnStorage, Ctid, Datum, Engine, RowLayout, RowReader, Store, StoreSession};
-use tuskd::os::file::Files;
-use tuskd::storage::files::SEGMENT_BLOCKS;
+use tuskd::access::{ColumnStorage, Ctid, Datum, RowLayout, RowReader, StoreSession};
 use tuskd::storage::{Fork, RelFile, RelFork};
-use tuskd::txn::Xid;
-use tuskd::txn::serializable::Granularity;
 use tuskd::txn::session::{CommitOptions, Isolation};
-use tuskd::wal::{Beginning, FlushSettings, Incarnation, Lsn, SyncMethod, Timeline};
 
 use support::Measured;
 use support::peer::pin_to_cpu;
-use support::world::World;
+use support::store::{DataDirectory, Opened, recover, session};
 
 const ROWS: i32 = 400_000;
 
@@ -42,8 +34,7 @@ enum What {
 }
 
 struct Rows {
-    _world: World,
-    folder: PathBuf,
+    _directory: DataDirectory,
     session: StoreSession<'static, 'static>,
     other: StoreSession<'static, 'static>,
     heap: Heap,
@@ -53,51 +44,13 @@ struct Rows {
     at: usize,
 }
 
-fn settings() -> StoreSettings {
-    StoreSettings {
-        sync_method: SyncMethod::Fdatasync,
-        flush: FlushSettings::default(),
-        files: Files::new(),
-        max_open: 100,
-        segment_blocks: SEGMENT_BLOCKS,
-    }
-}
-
 impl Rows {
     fn new(what: What) -> Self {
-        let folder = std::env::temp_dir().join(format!("tuskd-bench-heap-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        for name in [LOG_FOLDER, map_files::FOLDER, "base/5", "global"] {
-            std::fs::create_dir_all(folder.join(name)).expect("a new folder");
-        }
-        let size = EngineSize {
-            processes: 4,
-            prepared: 0,
-            buffers: 16_384,
-            wal_buffers: 16 << 20,
-            map_pages: 1024,
-            locks_per_transaction: 64,
-            reads_per_transaction: 64,
-        };
-        let mut world = World::new(4, &Engine::region_specs(size));
-        let engine = Engine::open(world.segment(), folder.clone(), Files::new()).expect("just planned");
-        let engine: &'static Engine<'static> = Box::leak(Box::new(engine));
-        engine.words.start_at(Xid::FIRST);
-        let session = |world: &mut World| {
-            let id = world.claim();
-            let store: &'static Store<'static> =
-                Box::leak(Box::new(Store::new(engine, world.enter(id), &settings())));
-            StoreSession::new(store, 5, Granularity { tuples_per_page: 2, reads_per_relation: 32 })
-        };
-        let (session, other) = (session(&mut world), session(&mut world));
-        let beginning = Beginning {
-            timeline: Timeline(1),
-            incarnation: Incarnation(7),
-            before: None,
-            redo: Lsn::FIRST,
-            full_pages: false,
-        };
-        session.store.log.with(|log| log.begin(&beginning)).expect("a log begins");
+        let directory = DataDirectory::new("heap");
+        let mut opened = Opened::new(&directory.0, 16_384);
+        let (store, another) = (opened.store(), opened.store());
+        recover(store);
+        let (session, other) = (session(store), session(another));
         session
             .store
             .storage
@@ -108,7 +61,7 @@ impl Rows {
             Heap::new(HeapOptions { file: FILE, relation: (5, 16384), is_logged: true, fillfactor: 90 });
         let layout = RowLayout::of(&[ColumnStorage::Int32; 3]);
         let mut rows =
-            Self { _world: world, folder, session, other, heap, layout, what, addresses: Vec::new(), at: 0 };
+            Self { _directory: directory, session, other, heap, layout, what, addresses: Vec::new(), at: 0 };
         rows.fill();
         rows
     }
@@ -229,12 +182,6 @@ impl Measured for Rows {
             What::HotUpdate => self.update(iterations),
         }
         started.elapsed()
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -23,7 +23,7 @@ use tuskd::txn::session::{CommitOptions, Isolation};
 
 use support::Measured;
 use support::peer::pin_to_cpu;
-use support::store::{DataDirectory, open, recover, session};
+use support::store::{DataDirectory, Opened, recover, session};
 
 const ROWS: i32 = 100_000;
 const BUFFERS: usize = 48 << 10;
@@ -135,7 +135,7 @@ struct Lookups {
 impl Lookups {
     fn new() -> Self {
         let directory = DataDirectory::new("table");
-        let store = open(&directory.0, BUFFERS);
+        let store = Opened::new(&directory.0, BUFFERS).store();
         recover(store);
         let mut bank = Bank::new(store);
         bank.fill();
@@ -162,7 +162,7 @@ fn recovery() {
     let transactions = std::env::var("TUSKD_REDO_TRANSACTIONS").ok().and_then(|n| n.parse().ok());
     let transactions = transactions.unwrap_or(TRANSACTIONS);
     let directory = DataDirectory::new("redo");
-    let store = open(&directory.0, BUFFERS);
+    let store = Opened::new(&directory.0, BUFFERS).store();
     recover(store);
     let mut bank = Bank::new(store);
     bank.fill();
@@ -174,7 +174,7 @@ fn recovery() {
     }
     let made = started.elapsed();
     store.log.make_durable(store.engine.wal.inserted()).expect("a flush");
-    let store = open(&directory.0, BUFFERS);
+    let store = Opened::new(&directory.0, BUFFERS).store();
     let started = Instant::now();
     let records = recover(store);
     let redone = started.elapsed();

@@ -1,22 +1,16 @@
 //! An index of a million numbers that is all in the pool, with a log behind it.
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tuskd::access::btree::{
     BTree, BuildOptions, Direction, IndexOptions, KeyOrder, KeyShape, ScanKey, ScanOp, ScanOptions,
 };
-use tuskd::access::engine::{LOG_FOLDER, StoreSettings};
-use tuskd::access::{ColumnStorage, Ctid, Datum, Engine, EngineSize, Store, map_files};
-use tuskd::os::file::Files;
-use tuskd::storage::files::SEGMENT_BLOCKS;
+use tuskd::access::{ColumnStorage, Ctid, Datum};
 use tuskd::storage::{BlockNumber, Fork, RelFile, RelFork};
-use tuskd::txn::Xid;
-use tuskd::wal::{Beginning, FlushSettings, Incarnation, Lsn, SyncMethod, Timeline};
 
 use super::Measured;
 use super::peer::pin_to_cpu;
-use super::world::World;
+use super::store::{DataDirectory, Opened, recover};
 
 /// Entries that the index has to begin with: even numbers.
 pub const ENTRIES: u64 = 1_000_000;
@@ -44,7 +38,7 @@ pub enum What {
 /// The index.
 pub struct Index {
     tree: BTree<'static, 'static>,
-    folder: PathBuf,
+    directory: DataDirectory,
     what: What,
     seed: u64,
     next: u64,
@@ -54,49 +48,12 @@ fn ctid(number: u64) -> Ctid {
     Ctid::new(BlockNumber::new((number / 200) as u32).expect("few"), (number % 200 + 1) as u16)
 }
 
-fn store(folder: &std::path::Path) -> Store<'static> {
-    for name in [LOG_FOLDER, map_files::FOLDER, "base/5", "global"] {
-        std::fs::create_dir_all(folder.join(name)).expect("a new folder");
-    }
-    let size = EngineSize {
-        processes: 2,
-        prepared: 0,
-        buffers: BUFFERS,
-        wal_buffers: 64 << 20,
-        map_pages: 16,
-        locks_per_transaction: 64,
-        reads_per_transaction: 64,
-    };
-    let mut world = World::new(2, &Engine::region_specs(size));
-    let me = world.claim();
-    let engine = Engine::open(world.segment(), folder.into(), Files::new()).expect("just planned");
-    let engine: &'static Engine<'static> = Box::leak(Box::new(engine));
-    engine.words.start_at(Xid::FIRST);
-    let settings = StoreSettings {
-        sync_method: SyncMethod::Fdatasync,
-        flush: FlushSettings::default(),
-        files: Files::new(),
-        max_open: 100,
-        segment_blocks: SEGMENT_BLOCKS,
-    };
-    let store = Store::new(engine, world.enter(me), &settings);
-    let beginning = Beginning {
-        timeline: Timeline(1),
-        incarnation: Incarnation(77),
-        before: None,
-        redo: Lsn::FIRST,
-        full_pages: false,
-    };
-    store.log.with(|log| log.begin(&beginning)).expect("a log begins");
-    store
-}
-
 impl Index {
     /// All of it in the pool.
     pub fn new(what: What) -> Self {
-        let folder = std::env::temp_dir().join(format!("tuskd-bench-index-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        let store: &'static Store<'static> = Box::leak(Box::new(store(&folder)));
+        let directory = DataDirectory::new("index");
+        let store = Opened::new(&directory.0, BUFFERS).store();
+        recover(store);
         let options = IndexOptions {
             file: FILE,
             is_logged: true,
@@ -107,7 +64,7 @@ impl Index {
         };
         store.storage.files().create(RelFork { file: FILE, fork: Fork::Main }, false).expect("a new file");
         let tree = BTree::new(store, options);
-        let index = Self { tree, folder, what, seed: 1, next: ENTRIES };
+        let index = Self { tree, directory, what, seed: 1, next: ENTRIES };
         let started = Instant::now();
         index.build(ENTRIES);
         // Once for all operations: a build is no thing to be repeated by the thousand.
@@ -116,7 +73,7 @@ impl Index {
     }
 
     fn build(&self, entries: u64) {
-        let mut build = self.tree.build(BuildOptions { memory: 64 << 20, folder: &self.folder });
+        let mut build = self.tree.build(BuildOptions { memory: 64 << 20, folder: &self.directory.0 });
         for number in 0..entries {
             // A step that visits all, never one near the last.
             let number = number * 618_041 % entries;
@@ -181,10 +138,4 @@ impl Measured for Index {
 fn processor_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
-impl Drop for Index {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
 }

@@ -41,29 +41,41 @@ impl Drop for DataDirectory {
     }
 }
 
-/// A store over fresh shared memory; its log has not begun.
-pub fn open(directory: &Path, buffers: usize) -> &'static Store<'static> {
-    let size = EngineSize {
-        processes: 4,
-        prepared: 0,
-        buffers,
-        wal_buffers: 16 << 20,
-        map_pages: 4096,
-        locks_per_transaction: 64,
-        reads_per_transaction: 64,
-    };
-    let mut world = World::new(4, &Engine::region_specs(size));
-    let engine = Engine::open(world.segment(), directory.to_owned(), Files::new()).expect("just planned");
-    let engine: &'static Engine<'static> = Box::leak(Box::new(engine));
-    let settings = StoreSettings {
-        sync_method: SyncMethod::Fdatasync,
-        flush: FlushSettings::default(),
-        files: Files::new(),
-        max_open: 100,
-        segment_blocks: SEGMENT_BLOCKS,
-    };
-    let id = world.claim();
-    Box::leak(Box::new(Store::new(engine, world.enter(id), &settings)))
+/// Fresh shared memory over a data directory.
+pub struct Opened {
+    world: World,
+    engine: &'static Engine<'static>,
+}
+
+impl Opened {
+    /// With so many pages in the pool, for at most four processes.
+    pub fn new(directory: &Path, buffers: usize) -> Self {
+        let size = EngineSize {
+            processes: 4,
+            prepared: 0,
+            buffers,
+            wal_buffers: 64 << 20,
+            map_pages: 4096,
+            locks_per_transaction: 64,
+            reads_per_transaction: 64,
+        };
+        let world = World::new(4, &Engine::region_specs(size));
+        let engine = Engine::open(world.segment(), directory.to_owned(), Files::new()).expect("just planned");
+        Self { world, engine: Box::leak(Box::new(engine)) }
+    }
+
+    /// The store of another process; the log has not begun before [`recover`].
+    pub fn store(&mut self) -> &'static Store<'static> {
+        let settings = StoreSettings {
+            sync_method: SyncMethod::Fdatasync,
+            flush: FlushSettings::default(),
+            files: Files::new(),
+            max_open: 100,
+            segment_blocks: SEGMENT_BLOCKS,
+        };
+        let id = self.world.claim();
+        Box::leak(Box::new(Store::new(self.engine, self.world.enter(id), &settings)))
+    }
 }
 
 /// What a start does: redo, then a log of its own. How many records were replayed.
