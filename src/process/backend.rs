@@ -122,14 +122,17 @@ fn end(ctx: &ProcessContext<'_>, connection: &mut Connection<'_>, over: Over) ->
             0
         }
         Over::Told(report) => {
-            ctx.log(&report);
+            // A PANIC ends the process where it is logged: everybody starts over, from what is on disk. The client hears first.
+            let is_panic = report.severity == Severity::Panic;
+            if !is_panic {
+                ctx.log(&report);
+            }
             Encoder::new(&mut connection.out).report(&report);
             let deadline = Monotonic::now().saturating_add(LAST_WORDS);
             // Nothing interrupts last words.
             while let Ok(Got::Latch) = connection.flush(ctx.me, Some(deadline)) {}
-            if report.severity == Severity::Panic {
-                // Everybody starts over, from what is on disk.
-                std::process::abort();
+            if is_panic {
+                ctx.log(&report);
             }
             1
         }
