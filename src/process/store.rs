@@ -1,6 +1,6 @@
 //! The store as processes get it: how large its shared parts are, and how a process uses it, from settings.
 //!
-//! A [`Store`](crate::access::Store) is made by the process that needs one, when it does: an idle session has none.
+//! A [`Store`] is made by the process that needs one, when it does: an idle session has none.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -210,9 +210,11 @@ where
             };
             let bytes = record.encode();
             self.log.prepare(bytes.len())?;
-            let lsn = self.log.insert(RecordKind::Abort, &bytes, &mut |_| ());
-            self.transactions.stamp_children(&record.children, State::Aborted, lsn)?;
-            self.transactions.map.store(xid, State::Aborted, lsn)?;
+            // Before the record: a checkpoint whose redo begins behind the record must write them as rolled back, since it is
+            // the transaction's commit that will be replayed, and that alone.
+            self.transactions.stamp_children(&record.children, State::Aborted, Lsn::INVALID)?;
+            self.transactions.map.store(xid, State::Aborted, Lsn::INVALID)?;
+            self.log.insert(RecordKind::Abort, &bytes, &mut |_| ());
             self.transactions.announce_end();
         }
         self.levels.pop();

@@ -6,7 +6,7 @@
 //! | 1 | and none of them names a transaction that has to be looked up |
 //!
 //! The bits are set by vacuum, and taken away by the change that makes them wrong, in the same record. Bit 0 stands on the
-//! heap's page too ([`PageFlags::ALL_VISIBLE`]), so that most changes need not look here.
+//! heap's page too (`PageFlags::ALL_VISIBLE`), so that most changes need not look here.
 
 use super::Heap;
 use crate::access::engine::Store;
