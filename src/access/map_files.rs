@@ -51,7 +51,7 @@ impl<'s> MapFiles<'s> {
     fn with<R>(
         &self,
         name: &str,
-        how: &[How],
+        makes: bool,
         f: impl FnOnce(&DataFile) -> io::Result<R>,
     ) -> io::Result<Option<R>> {
         let mut open = self.open.borrow_mut();
@@ -59,26 +59,32 @@ impl<'s> MapFiles<'s> {
             if open.len() >= OPEN_FILES {
                 open.clear();
             }
-            let path = self.folder.join(name);
-            let opened = how.iter().find_map(|how| match self.files.open(&path, *how) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                opened => Some(opened),
-            });
-            let Some(mut file) = opened.transpose()? else { return Ok(None) };
-            if how.contains(&How::Create) {
-                // One that was just made was opened to be written only, and stays open for reads as well.
-                file = self.files.open(&path, How::ReadWrite)?;
-            }
+            let Some(file) = self.open_file(name, makes)? else { return Ok(None) };
             open.insert(name.to_owned(), file);
         }
         f(&open[name]).map(Some)
     }
 
+    fn open_file(&self, name: &str, makes: bool) -> io::Result<Option<DataFile>> {
+        let path = self.folder.join(name);
+        loop {
+            match self.files.open(&path, How::ReadWrite) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !makes => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened.map(Some),
+            }
+            // Whoever makes it, this process or another one just now, it is there then, and is opened for both.
+            match self.files.open(&path, How::Create) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
     /// Makes all that was written durable: part of a checkpoint.
     pub fn sync_all(&self) -> Result<()> {
         for name in self.names()? {
-            let synced = self.with(&name, &[How::ReadWrite], |file| self.files.sync_data(file));
+            let synced = self.with(&name, false, |file| self.files.sync_data(file));
             synced.map_err(|e| self.failed("fsync file", &name, &e))?;
         }
         self.files.sync_folder(&self.folder).map_err(|e| self.failed("fsync directory", "", &e))
@@ -102,7 +108,7 @@ impl MapStore for MapFiles<'_> {
     fn read(&self, page: MapPage, words: &mut Words) -> Result<bool> {
         let (name, offset) = Self::name(page);
         words.fill(0);
-        let read = self.with(&name, &[How::ReadWrite], |file| {
+        let read = self.with(&name, false, |file| {
             let mut length = 0;
             let bytes = bytes_of_mut(words);
             while length < bytes.len() {
@@ -125,8 +131,7 @@ impl MapStore for MapFiles<'_> {
         self.log.make_durable(to_wal(lsn))?;
         let (name, offset) = Self::name(page);
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let how = [How::ReadWrite, How::Create];
-        let written = self.with(&name, &how, |file| self.files.write_all_at(file, &bytes, offset));
+        let written = self.with(&name, true, |file| self.files.write_all_at(file, &bytes, offset));
         written.map_err(|e| self.failed("write file", &name, &e))?;
         Ok(())
     }
@@ -156,8 +161,44 @@ impl MapFiles<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::access::tests::World;
+    use crate::os::file::{Operation, Watcher};
+
+    /// Somebody else makes each file at the last moment.
+    #[derive(Debug)]
+    struct Rival;
+
+    impl Watcher for Rival {
+        fn begin(&self, operation: &Operation<'_>) -> io::Result<u64> {
+            if let Operation::Create(path) = operation {
+                std::fs::File::create_new(path)?;
+            }
+            Ok(0)
+        }
+
+        fn end(&self, _: u64, _: &Operation<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Two processes wrote the first pages of a file at once: who found it neither missing nor its own wrote nothing and said
+    /// nothing, and the states of a page were gone. A power failure's check found an update that its transaction's end did
+    /// not have.
+    #[test]
+    fn who_is_second_to_make_a_file_writes_to_it_too() {
+        let world = World::new(16);
+        let store = world.store(0);
+        let files = MapFiles::new(&world.folder, Files::watched(Rc::new(Rival)), store.log.clone());
+        let mut words = [0; shmem_layout::transactions::MAP_WORDS];
+        words[3] = 77;
+        files.write(MapPage::Wide(5), &words, Lsn::INVALID).expect("a new file");
+        let mut read = [1; shmem_layout::transactions::MAP_WORDS];
+        assert_eq!(files.read(MapPage::Wide(5), &mut read), Ok(true));
+        assert_eq!(read, words);
+    }
 
     /// A file that a process had made was kept open to be written only: the first page that it read from there later, when
     /// more transactions had come than the map has frames for, was an error (found by the bench of heaps).
