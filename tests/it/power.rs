@@ -35,6 +35,8 @@ struct Content {
 struct Pending {
     number: u64,
     change: Change,
+    /// The bytes that it writes.
+    range: std::ops::Range<u64>,
     /// How long the file is behind it.
     len: u64,
     is_over: bool,
@@ -119,14 +121,15 @@ impl Disk {
                 content.len = content.len.max(offset + bytes.len() as u64);
                 let written = content.cut(*offset, bytes);
                 written.iter().for_each(|(sector, bytes)| put(&mut content.now, *sector, bytes.clone()));
-                content.change(number, Change::Write(written));
+                let range = *offset..offset + bytes.len() as u64;
+                content.change(number, Change::Write(written), range);
             }
             Recorded::SetLength { path, length } => {
                 let Some(file) = self.names.get(path) else { return };
                 let content = &mut self.files[*file];
                 content.len = *length;
                 cut_off(&mut content.now, *length);
-                content.change(number, Change::SetLength);
+                content.change(number, Change::SetLength, 0..0);
             }
             Recorded::Sync(path) => {
                 let Some(file) = self.names.get(path) else { return };
@@ -203,9 +206,9 @@ impl Disk {
 }
 
 impl Content {
-    fn change(&mut self, number: u64, change: Change) {
+    fn change(&mut self, number: u64, change: Change, range: std::ops::Range<u64>) {
         let len = self.len;
-        self.pending.push(Pending { number, change, len, is_over: false });
+        self.pending.push(Pending { number, change, range, len, is_over: false });
     }
 
     /// The sectors of a write, with what is around it in them: they leave the page cache whole.
@@ -236,9 +239,21 @@ impl Content {
         for pending in settled {
             match pending.change {
                 Change::Write(written) => {
-                    for other in left.iter_mut().filter(|other| other.is_over) {
-                        if let Change::Write(sectors) = &mut other.change {
+                    for other in &mut left {
+                        let (range, is_over) = (other.range.clone(), other.is_over);
+                        let Change::Write(sectors) = &mut other.change else { continue };
+                        if is_over {
                             sectors.retain(|sector, _| !written.contains_key(sector));
+                        }
+                        // What is around its own bytes in a sector is not older than what is durable.
+                        for (sector, bytes) in sectors {
+                            let Some(newer) = written.get(sector) else { continue };
+                            let start = sector * SECTOR as u64;
+                            for (at, byte) in bytes.iter_mut().enumerate() {
+                                if !range.contains(&(start + at as u64)) {
+                                    *byte = newer[at];
+                                }
+                            }
                         }
                     }
                     self.durable_len = self.durable_len.max(pending.len);
