@@ -88,7 +88,7 @@ fn abandon(pid: Pid, error: io::Error) -> ForkError {
     ForkError::System(error)
 }
 
-/// Succeeds if the caller is the only thread of its process.
+/// Succeeds if the caller is the only thread of its process, io_uring's workers aside.
 ///
 /// One `stat` suffices: the link count of /proc/self/task is 2 and one for each thread.
 pub fn check_single_threaded() -> Result<(), ForkError> {
@@ -105,12 +105,15 @@ pub fn check_single_threaded() -> Result<(), ForkError> {
     Err(ForkError::Threads(names))
 }
 
-/// The names of all threads of this process, the main thread's first.
+/// The names of all threads of this process that can run its code, the main thread's first.
+///
+/// The workers that the kernel makes for an io_uring, and lets linger after it is closed, are listed as threads too, but
+/// never leave the kernel: they hold no lock of the program's and allocate nothing.
 pub fn thread_names() -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir("/proc/self/task")? {
-        match fs::read(entry?.path().join("comm")) {
-            Ok(name) => names.push(String::from_utf8_lossy(&name).trim_end().to_owned()),
+        match fs::read(entry?.path().join("stat")) {
+            Ok(stat) => names.extend(name_of_user_thread(&String::from_utf8_lossy(&stat))),
             // The thread has ended since the directory was read: open fails, or the read does.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
@@ -118,6 +121,17 @@ pub fn thread_names() -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// The name in a line of proc_pid_stat(5); `None` for an io_uring's worker. A line that can't be read is a thread's.
+fn name_of_user_thread(stat: &str) -> Option<String> {
+    /// `PF_IO_WORKER` of the kernel's `sched.h`.
+    const IO_WORKER: u32 = 0x10;
+    let (front, fields) = stat.rsplit_once(')').unwrap_or((stat, ""));
+    // Field 9, where the one behind the name is the third.
+    let flags = fields.split_ascii_whitespace().nth(9 - 3).and_then(|field| field.parse::<u32>().ok());
+    let name = front.split_once('(').map_or(front, |(_, name)| name);
+    (flags.unwrap_or(0) & IO_WORKER == 0).then(|| name.to_owned())
 }
 
 /// Ends the process at once with `code` (0 to 255): no destructors, no exit handlers, no flushing.
@@ -284,6 +298,17 @@ mod tests {
             assert!(stat("/proc/self/task").unwrap().st_nlink >= 2 + 2);
             drop(sender);
         });
+    }
+
+    /// `tuskd run` of a new data directory first times the ways of syncing, one of them through an io_uring. The kernel's
+    /// worker was still there when the postmaster counted its threads, so it went without process titles.
+    #[test]
+    fn workers_of_an_io_uring_are_no_threads() {
+        let worker = "913 (iou-wrk-912) S 1 1 1 0 -1 4210768 0 0 0 0";
+        assert_eq!(name_of_user_thread(worker), None);
+        let named_like_one = "912 (iou-wrk-) 1) S 1 1 1 0 -1 4194304 0 0 0 0";
+        assert_eq!(name_of_user_thread(named_like_one).as_deref(), Some("iou-wrk-) 1"));
+        assert!(name_of_user_thread("?").is_some());
     }
 
     #[test]
