@@ -29,11 +29,15 @@ struct Content {
     /// Its sectors and length now, all of them counted.
     now: Sectors,
     len: u64,
+    /// Changes that have begun.
+    begun: u64,
 }
 
 #[derive(Clone)]
 struct Pending {
     number: u64,
+    /// Its place among the file's changes, by their beginnings.
+    order: u64,
     change: Change,
     /// The bytes that it writes.
     range: std::ops::Range<u64>,
@@ -207,8 +211,9 @@ impl Disk {
 
 impl Content {
     fn change(&mut self, number: u64, change: Change, range: std::ops::Range<u64>) {
-        let len = self.len;
-        self.pending.push(Pending { number, change, range, len, is_over: false });
+        let (len, order) = (self.len, self.begun);
+        self.begun += 1;
+        self.pending.push(Pending { number, order, change, range, len, is_over: false });
     }
 
     /// The sectors of a write, with what is around it in them: they leave the page cache whole.
@@ -240,9 +245,11 @@ impl Content {
             match pending.change {
                 Change::Write(written) => {
                     for other in &mut left {
-                        let (range, is_over) = (other.range.clone(), other.is_over);
+                        // What began later, and was over before the sync was, is newer: the next one's.
+                        let is_under = other.is_over && other.order < pending.order;
+                        let range = other.range.clone();
                         let Change::Write(sectors) = &mut other.change else { continue };
-                        if is_over {
+                        if is_under {
                             sectors.retain(|sector, _| !written.contains_key(sector));
                         }
                         // What is around its own bytes in a sector is not older than what is durable.
