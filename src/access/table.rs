@@ -151,7 +151,8 @@ impl<'t, 's> Table<'t, 's> {
         })
     }
 
-    /// Replaces a version of a row.
+    /// Replaces a version of a row. The snapshot that showed it is in use until this is done: without one the version may be
+    /// pruned meanwhile, and another have its line. So for [`Self::delete`] and [`Self::lock`].
     ///
     /// # Errors
     /// As [`Self::insert`].
