@@ -12,7 +12,7 @@ use bytemuck::bytes_of_mut;
 
 use super::shared_log::{SharedLog, to_wal};
 use crate::os::file::{DataFile, Files, How};
-use crate::report::{Report, Result};
+use crate::report::{Report, Result, Severity};
 use crate::storage::errors::failed_write;
 use crate::txn::map::{MapPage, MapStore, WIDE_IDS, Words};
 use crate::txn::{Lsn, Xid};
@@ -82,12 +82,20 @@ impl<'s> MapFiles<'s> {
     }
 
     /// Makes all that was written durable: part of a checkpoint.
+    ///
+    /// # Errors
+    /// PANIC if a sync failed: what the kernel has dropped it says once, and the next sync would succeed.
     pub fn sync_all(&self) -> Result<()> {
+        let panic = |what: &str, name: &str, error: &io::Error| {
+            let mut report = self.failed(what, name, error);
+            report.severity = Severity::Panic;
+            report
+        };
         for name in self.names()? {
             let synced = self.with(&name, false, |file| self.files.sync_data(file));
-            synced.map_err(|e| self.failed("fsync file", &name, &e))?;
+            synced.map_err(|e| panic("fsync file", &name, &e))?;
         }
-        self.files.sync_folder(&self.folder).map_err(|e| self.failed("fsync directory", "", &e))
+        self.files.sync_folder(&self.folder).map_err(|e| panic("fsync directory", "", &e))
     }
 
     fn names(&self) -> Result<Vec<String>> {

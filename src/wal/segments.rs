@@ -11,11 +11,12 @@ use super::archive_status::ArchiveStatus;
 use super::flush::{sqlstate_of, without_number};
 use super::lsn::{Lsn, SEGMENT, SegmentNumber, Timeline};
 use super::session::WalSession;
+use super::sink::failure;
 use crate::ipc::stop_points::StopPoint;
 use crate::ipc::{ConditionVariable, WaitEvent};
 use crate::os::file::How;
 use crate::os::process;
-use crate::report::{Report, Result};
+use crate::report::{Report, Result, Severity};
 use crate::sync::Ordering::SeqCst;
 
 /// What new segments are called until they are whole; the maker's process id follows.
@@ -65,7 +66,10 @@ impl WalSession<'_, '_> {
         while made_until.load(SeqCst) < until.bytes() {
             let segment = Lsn::new(made_until.load(SeqCst)).segment();
             let path = self.wal.path_of(segment);
-            if !is_whole(&path) {
+            if is_whole(&path) {
+                // Its maker may have died before the name was on disk.
+                self.sync_names()?;
+            } else {
                 self.me.waiting(WaitEvent::WAL_INIT, || self.make(&path))?;
             }
             made_until.store(segment.plus(1).start().bytes(), SeqCst);
@@ -80,12 +84,24 @@ impl WalSession<'_, '_> {
             self.me.stop_point(StopPoint::WalSegmentMade);
             // What is in the way is shorter than a segment: left by something that was never this log.
             self.wal.files.rename(&temporary, path).map_err(|e| complaint("rename", &temporary, &e))?;
-            self.wal.files.sync_folder(&self.wal.folder).map_err(|e| complaint("fsync", &self.wal.folder, &e))
+            self.sync_names()
         });
         if made.is_err() {
             let _ = self.wal.files.remove(&temporary);
         }
         made
+    }
+
+    /// Brings the folder to disk. A failure is never followed by another try that succeeds, as with any other sync: a name
+    /// that is perhaps not on disk may take all the log with it that is written under it.
+    fn sync_names(&self) -> Result<()> {
+        let folder = &self.wal.folder;
+        self.wal.files.sync_folder(folder).map_err(|error| {
+            self.wal.flights().fail(self.me, failure(&error, true));
+            let mut report = complaint("fsync", folder, &error);
+            report.severity = Severity::Panic;
+            report
+        })
     }
 
     fn fill_with_zeroes(&self, path: &Path) -> Result<()> {
@@ -139,7 +155,7 @@ impl WalSession<'_, '_> {
             status.forget(&segment.file_name(wal.timeline()));
         }
         if retired != Retired::default() {
-            wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;
+            self.sync_names()?;
         }
         Ok(retired)
     }
@@ -166,7 +182,7 @@ impl WalSession<'_, '_> {
             Err(error) => return Err(complaint("rename", path, &error)),
         }
         // The log must not be written to a name that a power failure takes away.
-        wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;
+        self.sync_names()?;
         wal.shared.segments_until.store(next.plus(1).start().bytes(), SeqCst);
         Ok(true)
     }

@@ -1,6 +1,9 @@
 //! The store as a whole, under processes: rows, indexes, transactions, checkpoints, vacuum; power failures and kills.
 
 mod bank;
+mod faults;
+mod faulty_disk;
+mod full_disk;
 mod kills;
 mod power_failure;
 mod store_world;
@@ -8,4 +11,4 @@ mod store_world;
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 2] = [power_failure::TESTS, kills::TESTS];
+pub const TESTS: [&[Test]; 4] = [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS];
