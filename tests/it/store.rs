@@ -1,6 +1,7 @@
 //! The store as a whole, under processes: rows, indexes, transactions, checkpoints, vacuum; power failures and kills.
 
 mod bank;
+mod damage;
 mod faults;
 mod faulty_disk;
 mod full_disk;
@@ -11,4 +12,5 @@ mod store_world;
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 4] = [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS];
+pub const TESTS: [&[Test]; 5] =
+    [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS, damage::TESTS];

@@ -220,7 +220,7 @@ fn acknowledged_in(text: &str) -> HashMap<i64, Vec<i64>> {
 }
 
 /// Whatever it leaves in memory goes with its process.
-fn status_of(work: impl FnOnce() -> i32) -> ExitStatus {
+pub(super) fn status_of(work: impl FnOnce() -> i32) -> ExitStatus {
     match process::fork().expect("the test has one thread") {
         Fork::Parent(child) => child.pidfd.wait().expect("our child"),
         Fork::Child => {

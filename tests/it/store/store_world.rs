@@ -28,6 +28,9 @@ use tuskd::wal::{Beginning, FlushSettings, Incarnation, SyncMethod, WalReader};
 
 pub const PROCESSES: usize = 16;
 
+/// Blocks of a file.
+pub const SEGMENT_BLOCKS: u32 = 64;
+
 /// Words for tests, one per process and then some.
 pub const WORDS: usize = 64;
 
@@ -152,7 +155,7 @@ impl StoreWorld {
             flush: FlushSettings::default(),
             files: self.files.clone(),
             max_open: 100,
-            segment_blocks: 64,
+            segment_blocks: SEGMENT_BLOCKS,
         };
         Box::leak(Box::new(Store::new(self.engine, me, &settings)))
     }
