@@ -108,7 +108,8 @@ fn in_a_child(work: impl FnOnce()) -> bool {
     }
 }
 
-fn check(directory: &Path, style: Style, acknowledged: &HashMap<i64, Vec<i64>>, is_open: bool) {
+/// Recovers, twice, and checks; then business goes on.
+pub(super) fn check(directory: &Path, style: Style, acknowledged: &HashMap<i64, Vec<i64>>, is_open: bool) {
     // What comes next need not outlive another failure.
     let style = Style { method: SyncMethod::None, ..style };
     let mut found = None;
