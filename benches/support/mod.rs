@@ -5,6 +5,7 @@
 //! (the rest). Peers are processes, as in the server. criterion starts no thread without its
 //! `rayon` feature, so a bench may fork; `ForkedPeer::spawn` asserts it.
 #![allow(dead_code, reason = "every bench compiles all of this and uses a part")]
+pub mod bank;
 pub mod broadcast;
 pub mod condition;
 pub mod eventfd;
