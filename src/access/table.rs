@@ -12,6 +12,7 @@ use super::heap::{self, Conflict, Fetched, Heap, HeapOptions, Indexed, Outcome, 
 use super::relation_files::TransactionFiles;
 use super::row::{Datum, RowLayout, RowReader};
 use super::visibility::{Dirty, Fates, ReadView};
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::buffer::BufferRing;
 use crate::txn::locks::LockError;
@@ -241,6 +242,7 @@ impl<'t, 's> Table<'t, 's> {
         ctid: Ctid,
         writing: &mut Writing<'_, '_>,
     ) -> Result<Written<()>> {
+        session.store.me.stop_point(StopPoint::RowInserted);
         for (number, index) in self.indexes.iter().enumerate() {
             let key = self.key(number, values);
             if index.uniques == Uniques::Allowed {
