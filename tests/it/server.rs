@@ -5,6 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 pub mod durability;
+mod faults;
 mod lifecycle;
 mod store;
 mod users;
@@ -20,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 16] = [
+pub const TESTS: [&[Test]; 17] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
@@ -33,6 +34,7 @@ pub const TESTS: [&[Test]; 16] = [
     connections::differ::TESTS,
     connections::tcp::TESTS,
     durability::TESTS,
+    faults::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],
