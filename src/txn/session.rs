@@ -1,5 +1,9 @@
 //! One session's transactions: levels of savepoints, ids given out when they are needed, snapshots, ends.
 
+// Commits as others have them, for the bench that shows the difference.
+#[cfg(feature = "late-release")]
+mod late;
+
 use std::collections::BTreeMap;
 
 use super::locks::OwnerIndex;
