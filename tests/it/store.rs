@@ -9,10 +9,18 @@ mod kills;
 mod late_disk;
 mod log_damage;
 mod power_failure;
+mod protocols;
 mod store_world;
 
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 6] =
-    [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS, damage::TESTS, log_damage::TESTS];
+pub const TESTS: [&[Test]; 7] = [
+    power_failure::TESTS,
+    kills::TESTS,
+    faults::TESTS,
+    full_disk::TESTS,
+    damage::TESTS,
+    log_damage::TESTS,
+    protocols::TESTS,
+];
