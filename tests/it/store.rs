@@ -10,12 +10,13 @@ mod late_disk;
 mod log_damage;
 mod power_failure;
 mod protocols;
+mod random_rows;
 mod store_world;
 
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 7] = [
+pub const TESTS: [&[Test]; 8] = [
     power_failure::TESTS,
     kills::TESTS,
     faults::TESTS,
@@ -23,4 +24,5 @@ pub const TESTS: [&[Test]; 7] = [
     damage::TESTS,
     log_damage::TESTS,
     protocols::TESTS,
+    random_rows::TESTS,
 ];

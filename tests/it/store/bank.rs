@@ -48,7 +48,8 @@ impl Watcher for Running {
     }
 }
 
-fn table(
+/// A table with an index that has each key once, and perhaps another.
+pub fn table(
     store: &'static Store<'static>,
     number: u32,
     storages: &[ColumnStorage],
@@ -303,7 +304,8 @@ impl Bank {
     }
 }
 
-fn int(layout: &RowLayout, row: &[u8], column: usize) -> i64 {
+/// A number of a row.
+pub fn int(layout: &RowLayout, row: &[u8], column: usize) -> i64 {
     let value = RowReader::new(layout, row).and_then(|mut reader| reader.get(column));
     match value.unwrap_or_else(|e| panic!("{e}")) {
         Datum::Int64(value) => value,
