@@ -9,10 +9,20 @@ mod kills;
 mod late_disk;
 mod log_damage;
 mod power_failure;
+mod protocols;
+mod random_rows;
 mod store_world;
 
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 6] =
-    [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS, damage::TESTS, log_damage::TESTS];
+pub const TESTS: [&[Test]; 8] = [
+    power_failure::TESTS,
+    kills::TESTS,
+    faults::TESTS,
+    full_disk::TESTS,
+    damage::TESTS,
+    log_damage::TESTS,
+    protocols::TESTS,
+    random_rows::TESTS,
+];
