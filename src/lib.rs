@@ -53,6 +53,10 @@ pub mod storage;
 #[cfg(not(model))]
 pub mod access;
 
+// PostgreSQL's system catalogs: what there is, as rows, and what sessions know of it.
+#[cfg(not(model))]
+pub mod catalog;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

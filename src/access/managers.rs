@@ -8,13 +8,14 @@ use super::heap::redo::HeapRedo;
 use super::message::MessageManager;
 use super::redo::Redo;
 use super::relation_files::StorageRedo;
+use super::sequence::SequenceRedo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
 use crate::report::Result;
 use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 8] = [
+static MANAGERS: [&dyn ResourceManager; 9] = [
     &LogManager,
     &TransactionManager,
     &MessageManager,
@@ -23,6 +24,7 @@ static MANAGERS: [&dyn ResourceManager; 8] = [
     &BTreeRecords,
     &CleanupRedo,
     &LockersRedo,
+    &SequenceRedo,
 ];
 
 /// All of them.

@@ -1,4 +1,4 @@
-//! What relations are, as sessions know them: pure data, read from the catalog once and shared behind `Rc`.
+//! What relations are, as sessions know them: pure data, read from the catalog once and shared behind `Arc`.
 //!
 //! Expressions are SQL text, as SQL deparses them: whoever evaluates them keeps what it made of the text beside the
 //! descriptor. A descriptor never changes; when its relation does, sessions drop it and read a new one.

@@ -133,3 +133,92 @@ impl TypeSupport {
     /// Nothing: enough for the catalogs' own columns.
     pub const PHYSICAL: Self = Self { comparison: |_| Comparison::Physical };
 }
+
+mod list;
+
+/// A type of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Builtin {
+    /// Its OID.
+    pub oid: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes of a value, -1 variable, -2 a C string; as PostgreSQL has it, not as it is stored here.
+    pub len: i16,
+    /// Whether PostgreSQL passes it by value.
+    pub by_value: bool,
+    /// `b`, `p`, `r`, `m`, …
+    pub kind: u8,
+    /// Its category.
+    pub category: u8,
+    /// Whether it is preferred within that.
+    pub is_preferred: bool,
+    /// What stands between elements of arrays of it.
+    pub delimiter: u8,
+    /// Its elements' type; 0: none.
+    pub element: u32,
+    /// The type of arrays of it; 0: none.
+    pub array: u32,
+    /// `c`, `s`, `i`, `d`.
+    pub align: u8,
+    /// `p`, `e`, `m`, `x`.
+    pub storage: u8,
+    /// Its collation; 0: none.
+    pub collation: u32,
+    /// OIDs of its functions: input, output, receive, send, typmod in, typmod out, subscript, analyze.
+    pub functions: [u32; 8],
+}
+
+/// The types of the program.
+pub fn builtins() -> impl Iterator<Item = Builtin> {
+    list::TYPES.lines().filter_map(read_builtin)
+}
+
+fn read_builtin(line: &'static str) -> Option<Builtin> {
+    let mut words = line.split(' ');
+    let mut word = || words.next();
+    let letter = |word: &str| word.bytes().next().unwrap_or(b' ');
+    let mut ty = Builtin {
+        oid: word()?.parse().ok()?,
+        name: word()?,
+        len: word()?.parse().ok()?,
+        by_value: word()? == "t",
+        kind: letter(word()?),
+        category: letter(word()?),
+        is_preferred: word()? == "t",
+        delimiter: letter(word()?),
+        element: word()?.parse().ok()?,
+        array: word()?.parse().ok()?,
+        align: letter(word()?),
+        storage: letter(word()?),
+        collation: word()?.parse().ok()?,
+        functions: [0; 8],
+    };
+    for function in &mut ty.functions {
+        *function = word()?.parse().ok()?;
+    }
+    Some(ty)
+}
+
+/// The type of an OID.
+pub fn builtin(oid: u32) -> Option<Builtin> {
+    builtins().find(|ty| ty.oid == oid)
+}
+
+/// The type of a name.
+pub fn builtin_by_name(name: &str) -> Option<Builtin> {
+    builtins().find(|ty| ty.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_list_is_a_type() {
+        assert_eq!(builtins().count(), list::TYPES.lines().count());
+        let text = builtin(oids::TEXT).expect("text");
+        assert_eq!((text.name, text.len, text.array, text.category), ("text", -1, 1009, b'S'));
+        assert_eq!(builtin_by_name("_text").map(|ty| ty.element), Some(oids::TEXT));
+    }
+}
