@@ -8,6 +8,7 @@ use super::heap::redo::HeapRedo;
 use super::message::MessageManager;
 use super::redo::Redo;
 use super::relation_files::StorageRedo;
+use super::page_images::PageImagesRedo;
 use super::sequence::SequenceRedo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
 use crate::report::Result;
@@ -15,7 +16,7 @@ use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 9] = [
+static MANAGERS: [&dyn ResourceManager; 10] = [
     &LogManager,
     &TransactionManager,
     &MessageManager,
@@ -25,6 +26,7 @@ static MANAGERS: [&dyn ResourceManager; 9] = [
     &CleanupRedo,
     &LockersRedo,
     &SequenceRedo,
+    &PageImagesRedo,
 ];
 
 /// All of them.

@@ -21,6 +21,7 @@ pub mod invalidations;
 pub mod managers;
 pub mod map_files;
 pub mod message;
+pub mod page_images;
 pub mod recovery;
 pub mod redo;
 pub mod relation_files;

@@ -20,6 +20,8 @@ pub const LOCKERS: RmgrId = RmgrId(6);
 pub const PAGES: RmgrId = RmgrId(7);
 /// Sequences. 8 is that of messages.
 pub const SEQUENCE: RmgrId = RmgrId(9);
+/// Copied pages.
+pub const PAGE_IMAGES: RmgrId = RmgrId(10);
 
 /// Makes records' changes again, and says what they are.
 pub trait ResourceManager: Sync {

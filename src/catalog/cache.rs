@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::descriptor::{RelationDescriptor, TypeDescriptor};
+use super::names::{PG_CATALOG, PUBLIC_SCHEMA};
 use super::sequence_state::SequenceStates;
 use super::types::TypeSupport;
 use crate::access::Store;
@@ -18,6 +19,10 @@ pub struct Catalog {
     database: u32,
     /// What SQL knows of types.
     pub types: TypeSupport,
+    /// Schemas that relations are looked for in, in their order: for messages, which leave out what it leads to.
+    pub search_path: Vec<u32>,
+    /// `maintenance_work_mem`, in bytes.
+    pub build_memory: usize,
     position: Position,
     relations: HashMap<u32, Arc<RelationDescriptor>>,
     names: HashMap<(u32, String), u32>,
@@ -39,6 +44,8 @@ impl Catalog {
         Self {
             database,
             types,
+            search_path: vec![PG_CATALOG, PUBLIC_SCHEMA],
+            build_memory: 64 << 20,
             position: ring.position(),
             relations: HashMap::new(),
             names: HashMap::new(),

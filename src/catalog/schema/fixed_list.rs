@@ -1,6 +1,6 @@
 //! Catalogs whose rows the program makes, or that have none yet: their columns, as PostgreSQL 18 has them.
 //!
-//! A type stands behind `?` where the column may be null.
+//! What PostgreSQL has as arrays of statistics rows are arrays of records here. A type stands behind `?` where the column may be null.
 
 use super::{FixedTable, fixed_tables};
 
@@ -69,7 +69,7 @@ fixed_tables! {
     3381 "pg_statistic_ext" local type 10031 "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, \
         stxkeys int2vector, stxstattarget int2?, stxkind _char, stxexprs pg_node_tree?";
     3429 "pg_statistic_ext_data" local type 10033 "stxoid oid, stxdinherit bool, stxdndistinct pg_ndistinct?, \
-        stxddependencies pg_dependencies?, stxdmcv pg_mcv_list?, stxdexpr _pg_statistic?";
+        stxddependencies pg_dependencies?, stxdmcv pg_mcv_list?, stxdexpr _record?";
     6100 "pg_subscription" shared type 6101 "oid oid, subdbid oid, subskiplsn pg_lsn, subname name, subowner oid, subenabled bool, \
         subbinary bool, substream char, subtwophasestate char, subdisableonerr bool, \
         subpasswordrequired bool, subrunasowner bool, subfailover bool, subconninfo text, \
