@@ -3,6 +3,7 @@
 //! Nothing here knows of sockets. After an error of an extended message the caller skips messages up to the next Sync;
 //! after each simple query and each Sync it sends [`Session::status`].
 
+mod definitions;
 mod extended;
 mod prepared;
 mod sink;

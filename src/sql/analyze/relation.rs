@@ -167,3 +167,101 @@ fn view_query(relation: &RelationDescriptor, environment: &dyn Environment) -> R
     }
     Ok(query)
 }
+
+/// An expression of a definition, analysed over a table's columns and written as it is stored.
+pub struct Defined {
+    /// Its text.
+    pub text: String,
+    /// Its type.
+    pub ty: Type,
+    /// Places of the columns that it reads.
+    pub columns: Vec<usize>,
+    /// Sequences and other relations that it names.
+    pub relations: Vec<u32>,
+}
+
+/// What a definition's expression is over.
+pub struct DefinedOver<'c> {
+    /// The table's name.
+    pub table: &'c str,
+    /// Its columns: name, type, modifier.
+    pub columns: &'c [(String, Type, i32)],
+    /// What a relation is called where its name is stored.
+    pub class_name: &'c dyn Fn(u32) -> Option<String>,
+}
+
+/// Analyses an expression of a definition. `into`: it is a default of this column; else it is a condition of `what`.
+pub fn define(
+    expr: &ast::Expr,
+    over: &DefinedOver<'_>,
+    into: Option<(&str, Type, i32)>,
+    what: &str,
+    (source, environment): (&parse::Source, &dyn Environment),
+) -> Result<Defined> {
+    let mut analyzer = Analyzer::new(source, environment);
+    let mut scope = Scope::default();
+    if !over.columns.is_empty() {
+        let columns = over.columns.iter().map(|(name, ty, typmod)| SourceColumn::new(&**name, *ty, *typmod));
+        scope.add(over.table, columns);
+    }
+    analyzer.scopes.push(scope);
+    let analysed = match into {
+        Some((column, ty, typmod)) => {
+            let value = analyzer.expr(expr)?;
+            let from = value.ty();
+            let assigned = analyzer.coerce(value.clone(), ty, Context::Assignment, Some(expr.at))?;
+            let Some(assigned) = assigned else {
+                let message =
+                    format!("column \"{column}\" is of type {ty} but default expression is of type {from}");
+                return Err(crate::report::ReportExt::with_hint(
+                    analyzer.error_at(None, SqlState::DATATYPE_MISMATCH, message),
+                    "You will need to rewrite or cast the expression.",
+                ));
+            };
+            // What only the column's length adds is not part of the text.
+            let _ = typmod;
+            assigned
+        }
+        None => analyzer.condition(expr, what)?,
+    };
+    let mut copy = analysed.clone();
+    let columns: Vec<usize> = {
+        let mut read = std::collections::BTreeSet::new();
+        copy.each_column(0, &mut |column| {
+            read.insert(column.index);
+        });
+        read.into_iter().collect()
+    };
+    let mut relations = Vec::new();
+    named_relations(&mut copy, &mut relations);
+    let name = |index: usize| {
+        over.columns.get(index).map(|(name, ..)| crate::sql::functions::quote_ident(name))
+    };
+    let deparser = super::deparse::Deparser { column: &name, class: over.class_name };
+    let Some(text) = deparser.text(&analysed) else {
+        return analyzer.not_supported(Some(expr.at), "this expression in a definition");
+    };
+    let text = if into.is_none() && !text.starts_with('(') { format!("({text})") } else { text };
+    Ok(Defined { text, ty: analysed.ty(), columns, relations })
+}
+
+fn named_relations(expr: &mut Expr, to: &mut Vec<u32>) {
+    if let Expr::Const(crate::sql::types::Datum::Oid(oid), Type::REGCLASS) = expr {
+        to.push(*oid);
+    }
+    expr.children_mut().into_iter().for_each(|child| named_relations(child, to));
+}
+
+/// The type that a statement names, with its modifier.
+pub fn column_data_type(
+    ty: &ast::TypeName,
+    source: &parse::Source,
+    environment: &dyn Environment,
+) -> Result<(Type, i32)> {
+    Analyzer::new(source, environment).data_type(ty)
+}
+
+/// The columns that a query answers, for what is defined by it.
+pub fn analysed_query(query: &ast::Query, source: &parse::Source, environment: &dyn Environment) -> Result<Query> {
+    Analyzer::new(source, environment).query(query)
+}

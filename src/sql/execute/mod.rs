@@ -2,7 +2,7 @@
 
 mod aggregation;
 pub mod context;
-mod constraints;
+pub mod constraints;
 mod eval;
 mod hash_join;
 pub mod hashing;

@@ -1,5 +1,6 @@
 //! Functions that ask the catalog: names of objects, sequences.
 
+use crate::catalog::descriptor::{RelationDescriptor, RelationKind};
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::analyze::environment::{search_path, split_names};
 use crate::sql::execute::Context;
@@ -72,6 +73,59 @@ fn oid_of(datum: &Datum) -> u32 {
     }
 }
 
+fn integer_of(datum: &Datum) -> i64 {
+    match datum {
+        Datum::Int8(value) => *value,
+        _ => 0,
+    }
+}
+
+/// The sequence of an OID.
+fn sequence(call: &mut Call<'_, '_>, oid: u32) -> Result<std::sync::Arc<RelationDescriptor>> {
+    let found = with_tables(call.ctx.host, |access| access.cx.relation_by_oid(oid))?;
+    let Some(relation) = found else {
+        let message = format!("could not open relation with OID {oid}");
+        return Err(Report::error(SqlState::UNDEFINED_TABLE, message));
+    };
+    if relation.kind != RelationKind::Sequence {
+        let message = format!("\"{}\" is not a sequence", relation.name);
+        return Err(Report::error(SqlState::WRONG_OBJECT_TYPE, message));
+    }
+    Ok(relation)
+}
+
+fn refuse_reading_only(call: &Call<'_, '_>, what: &str) -> Result<()> {
+    if call.ctx.host.show("transaction_read_only")?.as_deref() == Some("on") {
+        let message = format!("cannot execute {what}() in a read-only transaction");
+        return Err(Report::error(SqlState::new("25006"), message));
+    }
+    Ok(())
+}
+
+fn nextval(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    refuse_reading_only(call, "nextval")?;
+    let relation = sequence(call, oid_of(&args[0]))?;
+    with_tables(call.ctx.host, |access| access.cx.nextval(relation.oid)).map(Datum::Int8)
+}
+
+fn currval(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    let relation = sequence(call, oid_of(&args[0]))?;
+    with_tables(call.ctx.host, |access| access.cx.currval(relation.oid)).map(Datum::Int8)
+}
+
+fn lastval(call: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
+    with_tables(call.ctx.host, |access| access.cx.lastval()).map(Datum::Int8)
+}
+
+fn setval(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    refuse_reading_only(call, "setval")?;
+    let relation = sequence(call, oid_of(&args[0]))?;
+    let is_called = args.get(2).is_none_or(|called| *called == Datum::Bool(true));
+    let value = integer_of(&args[1]);
+    with_tables(call.ctx.host, |access| access.cx.setval(relation.oid, value, is_called))?;
+    Ok(Datum::Int8(value))
+}
+
 fn to_regclass(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let Datum::Text(text) = &args[0] else { return Ok(Datum::Null) };
     match class_oid(text, call.ctx) {
@@ -110,6 +164,11 @@ const C: Type = Type::REGCLASS;
 
 /// The functions' rows.
 pub const FUNCTIONS: &[Function] = &[
+    function("nextval", 1574, &[C], Type::INT8, nextval).volatile(),
+    function("currval", 1575, &[C], Type::INT8, currval).volatile(),
+    function("setval", 1576, &[C, Type::INT8], Type::INT8, setval).volatile(),
+    function("setval", 1765, &[C, Type::INT8, Type::BOOL], Type::INT8, setval).volatile(),
+    function("lastval", 2559, &[], Type::INT8, lastval).volatile(),
     function("to_regclass", 3495, &[Type::TEXT], C, to_regclass).stable(),
     function("pg_table_is_visible", 2079, &[Type::OID], Type::BOOL, table_is_visible).stable(),
     function("pg_relation_size", 2325, &[C], Type::INT8, relation_size).volatile(),

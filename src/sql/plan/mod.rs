@@ -19,8 +19,7 @@ use crate::sql::analyze::expr::{AggregateCall, Expr, SetCallExpr};
 use crate::sql::analyze::tree::{FunctionSource, JoinKind, SetOperation, SortKey};
 use crate::sql::views::SystemView;
 
-pub use columns::columns_of;
-pub use fold::Evaluate;
+pub use columns::{columns_of, is_volatile};
 pub use planner::{plan_expr, plan_query};
 pub use tables::{
     ConflictAction, HashJoin, IndexTest, LockRows, Modify, ModifyKind, OnConflict, Path, TableScan,

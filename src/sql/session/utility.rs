@@ -41,7 +41,10 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
-                _ => return Err(refusal(parsed, &definition.tag())),
+                definition => {
+                    let done = self.define(host, parsed, definition)?;
+                    return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
+                }
             },
             Utility::Refused(what) => return Err(refusal(parsed, what)),
             Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
