@@ -42,3 +42,6 @@ pub use cache::Catalog;
 pub use cx::{Cx, NoWait, Waiter};
 pub use tables::{open_index, open_table, system_table};
 pub use types::TypeSupport;
+
+#[cfg(test)]
+mod tests;
