@@ -176,9 +176,7 @@ impl Cx<'_, '_, '_> {
         let count = lines.len();
         let detail = shortened(&lines);
         if behavior == DropBehavior::Cascade {
-            let report = |text: String| {
-                Report::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, text)
-            };
+            let report = |text: String| Report::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, text);
             return Ok(vec![match lines.as_slice() {
                 [one] => report(one.clone()),
                 _ => {

@@ -33,9 +33,9 @@ pub mod schema;
 mod sequence_state;
 mod sequences;
 mod system_rows;
+pub mod tables;
 #[cfg(test)]
 mod test_world;
-pub mod tables;
 pub mod types;
 
 pub use cache::Catalog;

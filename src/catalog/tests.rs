@@ -1,14 +1,16 @@
 //! Definitions under one and several sessions: made, rolled back, dropped, and found again after a crash.
 
+use super::Cx;
 use super::descriptor::{ConstraintKind, IndexKey, RelationPersistence, SequenceParameters};
 use super::load::BOOTSTRAP_ROLE;
 use super::make_index::NewlyBuilt;
 use super::names::PUBLIC_SCHEMA;
 use super::requests::{DropBehavior, NewConstraint, NewIndex, NewSequence, ObjectAddress};
 use super::tables::open_table;
-use super::test_world::{Client, crashed, create_table, create_view, relation_address, schema_address, world};
+use super::test_world::{
+    Client, crashed, create_table, create_view, relation_address, schema_address, world,
+};
 use super::types::{TypeSupport, oids};
-use super::Cx;
 use crate::access::heap::Writing;
 use crate::access::row::Datum;
 use crate::access::table::Written;
@@ -101,7 +103,8 @@ fn who_drops_is_told_what_needs_it_and_takes_it_along_if_asked() {
     let table = one.does(|cx| create_table(cx, "t"));
     let (index, constraint) = one.does(|cx| primary_key(cx, table, "t_pkey"));
     let view = one.does(|cx| create_view(cx, "v", table));
-    let drop = |object, behavior| move |cx: &mut Cx<'_, 'static, 'static>| cx.drop_objects(&[object], behavior);
+    let drop =
+        |object, behavior| move |cx: &mut Cx<'_, 'static, 'static>| cx.drop_objects(&[object], behavior);
     let report = one.fails("2BP01", drop(relation_address(table), DropBehavior::Restrict));
     assert_eq!(report.message, "cannot drop table t because other objects depend on it");
     assert_eq!(report.detail.as_deref(), Some("view v depends on table t"));
@@ -116,10 +119,7 @@ fn who_drops_is_told_what_needs_it_and_takes_it_along_if_asked() {
         Some("table t depends on schema public\nview v depends on schema public")
     );
     let report = one.fails("2BP01", drop(schema_address(11), DropBehavior::Cascade));
-    assert_eq!(
-        report.message,
-        "cannot drop schema pg_catalog because it is required by the database system"
-    );
+    assert_eq!(report.message, "cannot drop schema pg_catalog because it is required by the database system");
     // A savepoint's worth of dropping that is rolled back leaves everything.
     one.begin();
     let notices =
@@ -182,7 +182,9 @@ fn a_session_forgets_what_another_has_changed_when_it_gets_the_lock() {
     let table = one.does(|cx| create_table(cx, "t"));
     let path = ["public".to_owned()];
     let open = |client: &mut Client, name: &str, mode| {
-        client.with(|cx| cx.open_relation(None, name, &path, mode)).map(|found| found.map(|t| t.columns.len()))
+        client
+            .with(|cx| cx.open_relation(None, name, &path, mode))
+            .map(|found| found.map(|t| t.columns.len()))
     };
     two.begin();
     assert_eq!(open(&mut two, "t", LockMode::AccessShare), Ok(Some(2)));
@@ -219,8 +221,15 @@ fn a_session_forgets_what_another_has_changed_when_it_gets_the_lock() {
 fn sequences_count_on_whatever_becomes_of_transactions() {
     let world = world("sequences");
     let [mut one, mut two] = [1, 2].map(|index| Client::new(&world, index));
-    let parameters =
-        SequenceParameters { type_oid: oids::INT8, start: 5, increment: 1, max: 9, min: 1, cache: 1, cycles: false };
+    let parameters = SequenceParameters {
+        type_oid: oids::INT8,
+        start: 5,
+        increment: 1,
+        max: 9,
+        min: 1,
+        cache: 1,
+        cycles: false,
+    };
     let new = NewSequence {
         namespace: PUBLIC_SCHEMA,
         name: "s",

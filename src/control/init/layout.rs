@@ -168,9 +168,9 @@ fn create_catalogs(options: &InitOptions, dir_mode: u32, file_mode: u32) -> Resu
     let verifier = roles.by_name(&options.owner).and_then(|owner| owner.password.as_deref());
     let first = FirstCatalog { owner: &options.owner, verifier, sync: options.sync };
     catalog::bootstrap::bootstrap(data_dir, &first).map_err(failed)?;
-    ["base", "global", "pg_xact"].iter().try_for_each(|name| {
-        set_modes(&data_dir.join(name), dir_mode, file_mode)
-    })
+    ["base", "global", "pg_xact"]
+        .iter()
+        .try_for_each(|name| set_modes(&data_dir.join(name), dir_mode, file_mode))
 }
 
 /// What was made below a directory gets the modes of this data directory.
