@@ -168,8 +168,7 @@ pub fn unshared<R>(
     let id = SlotTable::new(ipc.slots()).claim(1).ok_or_else(|| failed(&"no process slot"))?;
     let me = ipc.proc(id);
     let flush = FlushSettings::default();
-    let settings =
-        StoreSettings { sync_method, flush, files, max_open: 64, segment_blocks: SEGMENT_BLOCKS };
+    let settings = StoreSettings { sync_method, flush, files, max_open: 64, segment_blocks: SEGMENT_BLOCKS };
     let store = Store::new(&engine, &me, &settings);
     work(&store)
 }

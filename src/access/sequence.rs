@@ -223,12 +223,7 @@ impl Sequence {
         Ok(taken)
     }
 
-    fn write<'s>(
-        self,
-        store: &Store<'s>,
-        page: &mut ExclusivePage<'_, 's>,
-        counter: Counter,
-    ) -> Result<()> {
+    fn write<'s>(self, store: &Store<'s>, page: &mut ExclusivePage<'_, 's>, counter: Counter) -> Result<()> {
         let data = encode(counter);
         let change = Change::new(SEQUENCE, SET, 0).block(0, page, BlockUse::Init, &data);
         if self.is_logged {
@@ -286,7 +281,11 @@ mod tests {
             ("cycles", Counting { max: 2, cycles: true, ..UP }, &[Some(1), Some(2), Some(1)]),
             ("down", Counting { increment: -1, min: -1, max: 1, ..UP }, &[Some(1), Some(0), Some(-1), None]),
             ("strides", Counting { increment: 3, max: 8, ..UP }, &[Some(1), Some(4), Some(7), None]),
-            ("to the last number", Counting { increment: i64::MAX - 1, ..UP }, &[Some(1), Some(i64::MAX), None]),
+            (
+                "to the last number",
+                Counting { increment: i64::MAX - 1, ..UP },
+                &[Some(1), Some(i64::MAX), None],
+            ),
         ];
         for (name, how, expected) in cases {
             let mut counter = new();

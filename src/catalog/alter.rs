@@ -1,8 +1,8 @@
 //! Changing relations: columns, names, owners, options, files. That a change is allowed, and that rows are as it wants them,
 //! is checked by whoever asks; the caller has the relation's lock.
 
-use super::cx::{Cx, oid_key};
 use super::columns::Name;
+use super::cx::{Cx, oid_key};
 use super::dependencies::DependencyKind;
 use super::descriptor::{AclItem, ColumnDescriptor, Identity, RelationKind};
 use super::load::file_of;
@@ -40,7 +40,12 @@ impl Cx<'_, '_, '_> {
     }
 
     /// Changes a column's row.
-    fn change_column(&mut self, relation: u32, number: i16, change: impl FnOnce(&mut PgAttribute)) -> Result<()> {
+    fn change_column(
+        &mut self,
+        relation: u32,
+        number: i16,
+        change: impl FnOnce(&mut PgAttribute),
+    ) -> Result<()> {
         let (ctid, mut row) = self.column_of(relation, number)?;
         change(&mut row);
         self.update(ctid, &row)?;
@@ -71,7 +76,8 @@ impl Cx<'_, '_, '_> {
         self.check_new_column(relation, &column.name)?;
         let (ctid, mut row) = self.class_of(relation)?;
         if usize::from(row.relnatts.unsigned_abs()) >= super::make_relation::MAX_HEAP_COLUMNS {
-            let message = format!("tables can have at most {} columns", super::make_relation::MAX_HEAP_COLUMNS);
+            let message =
+                format!("tables can have at most {} columns", super::make_relation::MAX_HEAP_COLUMNS);
             return Err(Report::error(SqlState::TOO_MANY_COLUMNS, message));
         }
         row.relnatts += 1;
@@ -188,10 +194,8 @@ impl Cx<'_, '_, '_> {
         (type_oid, typmod, collation): (u32, i32, u32),
     ) -> Result<()> {
         let (ctid, row) = self.column_of(relation, number)?;
-        let described = ColumnDescriptor {
-            collation,
-            ..ColumnDescriptor::new(&row.attname, number, type_oid, typmod)
-        };
+        let described =
+            ColumnDescriptor { collation, ..ColumnDescriptor::new(&row.attname, number, type_oid, typmod) };
         let new = attribute(relation, &described);
         self.update(
             ctid,
@@ -235,7 +239,12 @@ impl Cx<'_, '_, '_> {
     ///
     /// # Errors
     /// 42704 if there is none, 2BP01 if something needs it.
-    pub fn drop_constraint(&mut self, relation: u32, name: &str, behavior: DropBehavior) -> Result<Vec<Report>> {
+    pub fn drop_constraint(
+        &mut self,
+        relation: u32,
+        name: &str,
+        behavior: DropBehavior,
+    ) -> Result<Vec<Report>> {
         let Some((_, row)) = self.constraint_of(relation, name)? else {
             let table = self.table_of(relation)?;
             let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
@@ -446,12 +455,13 @@ impl Cx<'_, '_, '_> {
     /// # Errors
     /// 3F000 if there is none, 42P06 if there is one of the new name.
     pub fn rename_schema(&mut self, name: &str, new_name: &str) -> Result<()> {
-        let found = self.row::<PgNamespace>(
-            PG_NAMESPACE_NSPNAME_INDEX,
-            &[super::cx::key::<Name>(&name.to_owned())],
-        )?;
+        let found =
+            self.row::<PgNamespace>(PG_NAMESPACE_NSPNAME_INDEX, &[super::cx::key::<Name>(&name.to_owned())])?;
         let Some((ctid, mut row)) = found else {
-            return Err(Report::error(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist")));
+            return Err(Report::error(
+                SqlState::INVALID_SCHEMA_NAME,
+                format!("schema \"{name}\" does not exist"),
+            ));
         };
         if self.schema_oid(new_name)?.is_some() {
             let message = format!("schema \"{new_name}\" already exists");

@@ -89,7 +89,7 @@ pub fn bootstrap(data_directory: &Path, first: &FirstCatalog<'_>) -> Result<()> 
 }
 
 /// As a start behind an orderly stop does it.
-fn begin_log(store: &Store<'_>, data_directory: &Path) -> Result<()> {
+pub(super) fn begin_log(store: &Store<'_>, data_directory: &Path) -> Result<()> {
     let control = ControlFile::read(data_directory, &Files::new())?;
     let copy = control.checkpoint_copy;
     let folder = data_directory.join(crate::access::engine::LOG_FOLDER);

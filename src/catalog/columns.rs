@@ -108,17 +108,17 @@ bytes! {
     Regproc: u32 = REGPROC, read_oid, write_oid;
     Xid: u32 = XID, read_oid, write_oid;
     Char: u8 = CHAR, |bytes| bytes.first().copied(), |value| vec![*value];
-    Name: String = NAME, read_text, write_text;
-    Text: String = TEXT, read_text, write_text;
-    NodeTree: String = NODE_TREE, read_text, write_text;
+    Name: String = NAME, read_text, |value| write_text(value);
+    Text: String = TEXT, read_text, |value| write_text(value);
+    NodeTree: String = NODE_TREE, read_text, |value| write_text(value);
     AnyArray: Vec<u8> = ANYARRAY, |bytes| Some(bytes.to_vec()), Clone::clone;
     Int2Vector: Vec<i16> = INT2VECTOR, read_int2s, |value| write_int2s(value, 0);
     Int2s: Vec<i16> = INT2_ARRAY, read_int2s, |value| write_int2s(value, 1);
     OidVector: Vec<u32> = OIDVECTOR, read_oids, |value| write_oids(value, 0);
     Oids: Vec<u32> = OID_ARRAY, read_oids, |value| write_oids(value, 1);
-    Texts: Vec<String> = TEXT_ARRAY, read_texts, write_texts;
-    Acl: Vec<AclItem> = ACLITEM_ARRAY, read_acl, write_acl;
-    Float4s: Vec<f32> = FLOAT4_ARRAY, read_float4s, write_float4s;
+    Texts: Vec<String> = TEXT_ARRAY, read_texts, |value| write_texts(value);
+    Acl: Vec<AclItem> = ACLITEM_ARRAY, read_acl, |value| write_acl(value);
+    Float4s: Vec<f32> = FLOAT4_ARRAY, read_float4s, |value| write_float4s(value);
 }
 
 fn read_oid(bytes: &[u8]) -> Option<u32> {
@@ -133,8 +133,8 @@ fn read_text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-fn write_text(value: &String) -> Vec<u8> {
-    value.clone().into_bytes()
+fn write_text(value: &str) -> Vec<u8> {
+    value.as_bytes().to_vec()
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
@@ -225,7 +225,7 @@ fn read_float4s(bytes: &[u8]) -> Option<Vec<f32>> {
     read_items(bytes, |item| item.try_into().ok().map(f32::from_le_bytes))
 }
 
-fn write_float4s(values: &Vec<f32>) -> Vec<u8> {
+fn write_float4s(values: &[f32]) -> Vec<u8> {
     write_items(oids::FLOAT4, 1, values, |value| value.to_le_bytes())
 }
 
@@ -233,7 +233,7 @@ fn read_texts(bytes: &[u8]) -> Option<Vec<String>> {
     read_items(bytes, read_text)
 }
 
-fn write_texts(values: &Vec<String>) -> Vec<u8> {
+fn write_texts(values: &[String]) -> Vec<u8> {
     write_array(oids::TEXT, 1, values.iter().map(String::as_bytes))
 }
 
@@ -246,7 +246,7 @@ fn read_acl(bytes: &[u8]) -> Option<Vec<AclItem>> {
     })
 }
 
-fn write_acl(values: &Vec<AclItem>) -> Vec<u8> {
+fn write_acl(values: &[AclItem]) -> Vec<u8> {
     write_items(oids::ACLITEM, 1, values, |item| {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&item.grantee.to_be_bytes());
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn damaged_arrays_are_none_and_nothing_panics() {
-        let whole = write_texts(&vec!["some".into(), "text".into()]);
+        let whole = write_texts(&["some".into(), "text".into()]);
         for length in 0..whole.len() {
             assert_eq!(read_texts(&whole[..length]), None, "{length} bytes");
         }

@@ -2,7 +2,7 @@
 
 use super::cx::Cx;
 use super::load::file_of;
-use super::schema::{PG_CLASS, PgClass, CatalogRow, stored_by_oid, stored};
+use super::schema::{CatalogRow, PG_CLASS, PgClass, stored, stored_by_oid};
 use super::tables::{system_file, system_table};
 use crate::access::page_images::copy_fork;
 use crate::access::row::RowReader;

@@ -38,8 +38,7 @@ impl Waiter for NoWait {
     }
 
     fn explain(&mut self, error: LockError) -> Box<Report> {
-        let given_up =
-            || Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request");
+        let given_up = || Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request");
         let not_available = || Report::error(SqlState::LOCK_NOT_AVAILABLE, "could not obtain lock");
         error.into_report(given_up, not_available, &|_| None)
     }
@@ -164,10 +163,11 @@ impl<'t, 's> Cx<'_, 't, 's> {
     ) -> Result<Option<usize>> {
         let table = self.open_system(of);
         let values: Vec<Datum<'_>> = values.iter().map(OwnedDatum::as_datum).collect();
-        let mut wait = self.waiter.wait();
-        let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
-        let written = table.insert(self.session, &values, &mut Vec::new(), &mut writing)?;
-        drop(wait);
+        let written = {
+            let mut wait = self.waiter.wait();
+            let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
+            table.insert(self.session, &values, &mut Vec::new(), &mut writing)?
+        };
         *self.command += 1;
         match written {
             Written::Done(_) => Ok(None),
@@ -195,10 +195,11 @@ impl<'t, 's> Cx<'_, 't, 's> {
         let table = self.open::<R>();
         let values = row.write();
         let values: Vec<Datum<'_>> = values.iter().map(OwnedDatum::as_datum).collect();
-        let mut wait = self.waiter.wait();
-        let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
-        let written = table.update(self.session, ctid, &values, &mut Vec::new(), &mut writing)?;
-        drop(wait);
+        let written = {
+            let mut wait = self.waiter.wait();
+            let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
+            table.update(self.session, ctid, &values, &mut Vec::new(), &mut writing)?
+        };
         *self.command += 1;
         match written {
             Written::Done(_) => Ok(()),
@@ -213,10 +214,11 @@ impl<'t, 's> Cx<'_, 't, 's> {
     /// XX000 if somebody else changed it meanwhile.
     pub fn delete<R: CatalogRow>(&mut self, ctid: Ctid) -> Result<()> {
         let table = self.open::<R>();
-        let mut wait = self.waiter.wait();
-        let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
-        let deleted = table.delete(self.session, ctid, &mut writing)?;
-        drop(wait);
+        let deleted = {
+            let mut wait = self.waiter.wait();
+            let mut writing = Writing { command: *self.command, wait: wait.as_mut() };
+            table.delete(self.session, ctid, &mut writing)?
+        };
         *self.command += 1;
         match deleted {
             Outcome::Done(()) => Ok(()),
@@ -259,7 +261,9 @@ impl<'t, 's> Cx<'_, 't, 's> {
         let taken = match self.session.locks.acquire(me, tag, mode, scope, None) {
             Err(LockError::WouldBlock) => {
                 let mut wait = self.waiter.wait();
-                if wait.is_none() { Err(LockError::WouldBlock) } else {
+                if wait.is_none() {
+                    Err(LockError::WouldBlock)
+                } else {
                     self.session.locks.acquire(me, tag, mode, scope, wait.as_mut())
                 }
             }

@@ -145,7 +145,8 @@ impl Cx<'_, '_, '_> {
             // A part of a relation that needs another part of it needs no dropping of its own.
             .filter(|(of, _)| of.class != object.class || of.object != object.object)
             .collect();
-        dependents.sort_by_key(|(object, _)| *object);
+        // Newer ones first, so that the list names older ones first.
+        dependents.sort_by_key(|(object, _)| std::cmp::Reverse((object.object, object.class, object.part)));
         Ok(dependents)
     }
 
@@ -159,7 +160,8 @@ impl Cx<'_, '_, '_> {
         let mut lines = Vec::new();
         for object in walk.order.iter().rev() {
             let found = walk.found[object];
-            if found.why != Why::Needs {
+            let whole = ObjectAddress { part: 0, ..*object };
+            if found.why != Why::Needs || object.part != 0 && walk.found.contains_key(&whole) {
                 continue;
             }
             let what = self.describe(*object)?;
@@ -174,9 +176,7 @@ impl Cx<'_, '_, '_> {
         let count = lines.len();
         let detail = shortened(&lines);
         if behavior == DropBehavior::Cascade {
-            let report = |text: String| {
-                Report::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, text)
-            };
+            let report = |text: String| Report::new(Severity::Notice, SqlState::SUCCESSFUL_COMPLETION, text);
             return Ok(vec![match lines.as_slice() {
                 [one] => report(one.clone()),
                 _ => {

@@ -1,7 +1,7 @@
 //! Dropping single objects: their rows, and files when the transaction commits. What needs them went before.
 
-use super::cx::{Cx, key, oid_key};
 use super::columns::Int2;
+use super::cx::{Cx, key, oid_key};
 use super::load::{dropped_shape, file_of};
 use super::requests::ObjectAddress;
 use super::schema::*;

@@ -162,8 +162,12 @@ pub fn default_operator_class(type_oid: u32) -> Option<u32> {
     let sorted_as = match type_oid {
         oids::VARCHAR => oids::TEXT,
         650 => 869,
-        _ if super::types::is_oid_like(type_oid) && type_oid != oids::XID && type_oid != oids::CID => oids::OID,
-        _ if super::types::builtin(type_oid).is_some_and(|ty| ty.category == b'A' && type_oid != oids::OIDVECTOR) => {
+        _ if super::types::is_oid_like(type_oid) && type_oid != oids::XID && type_oid != oids::CID => {
+            oids::OID
+        }
+        _ if super::types::builtin(type_oid)
+            .is_some_and(|ty| ty.category == b'A' && type_oid != oids::OIDVECTOR) =>
+        {
             oids::ANYARRAY
         }
         _ => type_oid,
@@ -185,7 +189,8 @@ mod tests {
         for catalog in [2601, 3456, 2612, 2616, 2753] {
             assert!(rows(catalog).is_some_and(|rows| !rows.is_empty()), "catalog {catalog}");
         }
-        for (ty, class) in [(oids::INT4, 1978), (oids::TEXT, 3126), (oids::VARCHAR, 3126), (oids::OID, 1981)] {
+        for (ty, class) in [(oids::INT4, 1978), (oids::TEXT, 3126), (oids::VARCHAR, 3126), (oids::OID, 1981)]
+        {
             assert_eq!(default_operator_class(ty), Some(class), "type {ty}");
         }
         assert_eq!(default_operator_class(oids::TEXT_ARRAY), Some(10000));

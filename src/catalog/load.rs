@@ -165,8 +165,7 @@ impl Cx<'_, '_, '_> {
         }
         let broken = || Report::error(SqlState::DATA_CORRUPTED, format!("toast table {oid} is not there"));
         let (_, class) = self.row_of::<PgClass>(PG_CLASS_OID_INDEX, oid)?.ok_or_else(broken)?;
-        let (_, index) =
-            self.row::<PgIndex>(PG_INDEX_INDRELID_INDEX, &[oid_key(oid)])?.ok_or_else(broken)?;
+        let (_, index) = self.row::<PgIndex>(PG_INDEX_INDRELID_INDEX, &[oid_key(oid)])?.ok_or_else(broken)?;
         let (_, of) = self.row_of::<PgClass>(PG_CLASS_OID_INDEX, index.indexrelid)?.ok_or_else(broken)?;
         let database = self.database();
         Ok(Some(ToastDescriptor {

@@ -10,8 +10,8 @@ use super::requests::{NewIndex, ObjectAddress};
 use super::schema::*;
 use super::system_rows::BTREE;
 use super::tables::{heap_options, open_index};
-use crate::access::btree::{BuildOptions, Built};
 use crate::access::btree::key::MAX_KEY_COLUMNS;
+use crate::access::btree::{BuildOptions, Built};
 use crate::access::heap::Heap;
 use crate::access::heap::toast::value_bytes;
 use crate::access::row::{Datum, OwnedDatum, RowReader};
@@ -81,19 +81,23 @@ impl Cx<'_, '_, '_> {
         })
     }
 
-    fn write_index_columns(&mut self, oid: u32, new: &NewIndex<'_>, table: &RelationDescriptor) -> Result<()> {
+    fn write_index_columns(
+        &mut self,
+        oid: u32,
+        new: &NewIndex<'_>,
+        table: &RelationDescriptor,
+    ) -> Result<()> {
         let of = |number: i16| &table.columns[usize::try_from(number - 1).unwrap_or(0)];
         let mut names: Vec<String> = Vec::new();
-        let included = new.included.iter().map(|number| (*number, of(*number).type_oid, of(*number).collation));
+        let included =
+            new.included.iter().map(|number| (*number, of(*number).type_oid, of(*number).collation));
         let keys = new.keys.iter().map(|key| (key.column, key.type_oid, key.collation));
         for (place, (column, type_oid, collation)) in (1..).zip(keys.chain(included)) {
             let base = if column == 0 { "expr" } else { &of(column).name };
             let name = free_name(base, &names);
             let typmod = if column == 0 { -1 } else { of(column).typmod };
-            let described = ColumnDescriptor {
-                collation,
-                ..ColumnDescriptor::new(&name, place, type_oid, typmod)
-            };
+            let described =
+                ColumnDescriptor { collation, ..ColumnDescriptor::new(&name, place, type_oid, typmod) };
             self.insert(&attribute(oid, &described))?;
             names.push(name);
         }

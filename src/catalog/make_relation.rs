@@ -202,7 +202,10 @@ impl Cx<'_, '_, '_> {
             self.depend(ObjectAddress::column(oid, column.number), ty, DependencyKind::Normal)?;
         }
         let Some(view) = new.view else {
-            return new.depends_on.iter().try_for_each(|on| self.depend(relation, *on, DependencyKind::Normal));
+            return new
+                .depends_on
+                .iter()
+                .try_for_each(|on| self.depend(relation, *on, DependencyKind::Normal));
         };
         debug_assert!(row_type != 0, "a view has a type of its rows");
         self.write_view(oid, view, new.depends_on)
@@ -213,9 +216,7 @@ impl Cx<'_, '_, '_> {
     /// # Errors
     /// What writing rows may end with.
     pub fn write_view(&mut self, view: u32, query: &str, depends_on: &[ObjectAddress]) -> Result<()> {
-        if let Some((ctid, row)) =
-            self.row::<PgRewrite>(PG_REWRITE_REL_RULENAME_INDEX, &[oid_key(view)])?
-        {
+        if let Some((ctid, row)) = self.row::<PgRewrite>(PG_REWRITE_REL_RULENAME_INDEX, &[oid_key(view)])? {
             self.forget_dependencies(ObjectAddress::of(PG_REWRITE, row.oid))?;
             self.delete::<PgRewrite>(ctid)?;
         }
@@ -243,8 +244,11 @@ impl Cx<'_, '_, '_> {
     pub(super) fn make_file(&mut self, wanted: u32) -> Result<u32> {
         let mut number = wanted;
         loop {
-            let file =
-                RelFile { tablespace: RelFile::DEFAULT_TABLESPACE, database: self.database(), relation: number };
+            let file = RelFile {
+                tablespace: RelFile::DEFAULT_TABLESPACE,
+                database: self.database(),
+                relation: number,
+            };
             match self.files.create(self.session, file) {
                 Ok(()) => return Ok(number),
                 // One that was dropped and is not gone yet, or was left by a crash.
@@ -282,7 +286,11 @@ impl Cx<'_, '_, '_> {
         self.insert(&row)?;
         self.insert(&of_index)?;
         self.insert(&toast_index_row(index, toast))?;
-        self.depend(ObjectAddress::relation(index), ObjectAddress::relation(toast), DependencyKind::Internal)?;
+        self.depend(
+            ObjectAddress::relation(index),
+            ObjectAddress::relation(toast),
+            DependencyKind::Internal,
+        )?;
         Ok(toast)
     }
 

@@ -33,12 +33,15 @@ pub mod schema;
 mod sequence_state;
 mod sequences;
 mod system_rows;
+pub mod tables;
 #[cfg(test)]
 mod test_world;
-pub mod tables;
 pub mod types;
 
 pub use cache::Catalog;
 pub use cx::{Cx, NoWait, Waiter};
 pub use tables::{open_index, open_table, system_table};
 pub use types::TypeSupport;
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::cx::{Cx, key, oid_key};
 use super::columns::Name;
+use super::cx::{Cx, key, oid_key};
 use super::descriptor::{RelationDescriptor, TypeDescriptor};
 use super::schema::{
     PG_CLASS_RELNAME_NSP_INDEX, PG_NAMESPACE_NSPNAME_INDEX, PG_NAMESPACE_OID_INDEX, PG_TYPE_OID_INDEX,

@@ -177,7 +177,7 @@ macro_rules! catalogs {
     };
 }
 
-pub(self) use catalogs;
+use catalogs;
 
 /// See the module.
 macro_rules! fixed_tables {
@@ -193,7 +193,7 @@ macro_rules! fixed_tables {
     };
 }
 
-pub(self) use fixed_tables;
+use fixed_tables;
 
 /// The catalogs that are stored.
 pub fn stored() -> impl Iterator<Item = &'static SystemTable> {

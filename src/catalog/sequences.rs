@@ -93,10 +93,7 @@ impl Cx<'_, '_, '_> {
         Ok(number)
     }
 
-    fn sequence(
-        &mut self,
-        oid: u32,
-    ) -> Result<(std::sync::Arc<RelationDescriptor>, SequenceParameters)> {
+    fn sequence(&mut self, oid: u32) -> Result<(std::sync::Arc<RelationDescriptor>, SequenceParameters)> {
         let relation = self.table_of(oid)?;
         match relation.sequence {
             Some(parameters) => Ok((relation, parameters)),
@@ -153,7 +150,8 @@ impl Cx<'_, '_, '_> {
     pub fn currval(&mut self, oid: u32) -> Result<i64> {
         let (relation, _) = self.sequence(oid)?;
         self.catalog.sequences.given(oid).ok_or_else(|| {
-            let message = format!("currval of sequence \"{}\" is not yet defined in this session", relation.name);
+            let message =
+                format!("currval of sequence \"{}\" is not yet defined in this session", relation.name);
             Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
         })
     }
@@ -244,7 +242,8 @@ impl Cx<'_, '_, '_> {
     /// # Errors
     /// What reading rows may end with.
     pub fn sequence_of_column(&mut self, table: u32, number: i16) -> Result<Option<u32>> {
-        let keys = [oid_key(PG_CLASS), oid_key(table), super::cx::key::<super::columns::Int4>(&number.into())];
+        let keys =
+            [oid_key(PG_CLASS), oid_key(table), super::cx::key::<super::columns::Int4>(&number.into())];
         for (_, row) in self.rows::<PgDepend>(PG_DEPEND_REFERENCE_INDEX, &keys)? {
             if row.classid != PG_CLASS || !matches!(row.deptype, b'a' | b'i') {
                 continue;

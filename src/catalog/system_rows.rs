@@ -1,11 +1,11 @@
 //! The rows that describe the catalogs themselves: relations, columns, indexes, and the types of their rows.
 
 use super::cx::Cx;
+use super::descriptor::{ColumnDescriptor, RelationKind};
 use super::fixed;
 use super::load::{BOOTSTRAP_ROLE, system_acl};
 use super::names::PG_CATALOG;
 use super::relation_rows::{attribute, class};
-use super::descriptor::{ColumnDescriptor, RelationKind};
 use super::schema::*;
 use super::types::Builtin;
 use crate::report::Result;

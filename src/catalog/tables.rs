@@ -3,11 +3,11 @@
 use super::descriptor::{IndexDescriptor, RelationDescriptor, RelationPersistence, option_number};
 use super::schema::SystemTable;
 use super::types::{TypeSupport, storage_of};
+use crate::access::Store;
 use crate::access::btree::{BTree, Comparison, DEFAULT_FILLFACTOR, IndexOptions, KeyOrder, KeyShape};
 use crate::access::heap::HeapOptions;
 use crate::access::row::{ColumnStorage, RowLayout};
 use crate::access::table::{Index, Table, Uniques};
-use crate::access::Store;
 use crate::storage::ids::RelFile;
 
 /// The files of a catalog, or of a catalog's index, in a database.
