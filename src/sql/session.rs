@@ -3,6 +3,7 @@
 //! Nothing here knows of sockets. After an error of an extended message the caller skips messages up to the next Sync;
 //! after each simple query and each Sync it sends [`Session::status`].
 
+mod copy;
 mod definitions;
 mod extended;
 mod prepared;
@@ -23,11 +24,12 @@ use super::analyze::environment::SessionEnvironment;
 use super::execute::{self, BoxNode, Context, Times};
 use super::functions;
 use super::host::{Host, StatementClass};
-use super::parse::{self, Parsed, Statement};
+use super::parse::tree_ddl::Definition;
+use super::parse::{self, Parsed, Statement, Utility};
 use super::types::{Datum, Formats, Type, Wire};
 pub use extended::{Bind, PortalSource, StatementDescription};
 use prepared::{Portal, Prepared, class_of, utility_of};
-pub use sink::{FieldInfo, ResultSink};
+pub use sink::{CopyInput, FieldInfo, ResultSink};
 use statement::{QueryPlan, row_tag};
 use transaction::Transaction;
 
@@ -144,6 +146,10 @@ impl Session {
                 self.transaction.note_query();
                 self.output_of(host, &plan, Arc::from([]))?
             }
+            Statement::Utility(Utility::Definition(definition)) if host.has_tables() => match &**definition {
+                Definition::Copy(copy) => return self.copy(host, parsed, copy, sink),
+                _ => self.run_utility(host, parsed)?,
+            },
             Statement::Utility(_) => self.run_utility(host, parsed)?,
         };
         match output {

@@ -60,6 +60,9 @@ pub fn column_default(
     column: &ColumnDescriptor,
     environment: &dyn Environment,
 ) -> Result<Option<Expr>> {
+    if column.identity.is_some() {
+        return identity_default(relation, column, environment).map(Some);
+    }
     let Some(text) = &column.default else { return Ok(None) };
     let (expr, source) = parse_expression(text)?;
     let mut analyzer = Analyzer::new(&source, environment);
@@ -71,6 +74,23 @@ pub fn column_default(
     let expr = analyzer.expr(&expr)?;
     let ty = column_type(column);
     analyzer.assigned(expr, (ty, column.typmod), &column.name, None).map(Some)
+}
+
+/// The next value of an identity column's sequence.
+fn identity_default(
+    relation: &RelationDescriptor,
+    column: &ColumnDescriptor,
+    environment: &dyn Environment,
+) -> Result<Expr> {
+    let Some(sequence) = environment.column_sequence(relation.oid, column.number)? else {
+        let message = format!("column \"{}\" of relation \"{}\" has no sequence", column.name, relation.name);
+        return Err(Report::error(SqlState::INTERNAL_ERROR, message));
+    };
+    let source = parse::Source { text: "".into(), start: 0, end: 0 };
+    let mut analyzer = Analyzer::new(&source, environment);
+    let sequence = Expr::Const(crate::sql::types::Datum::Oid(sequence), Type::REGCLASS);
+    let value = analyzer.function_call("nextval", vec![(sequence, None)], None, false)?;
+    analyzer.assigned(value, (column_type(column), column.typmod), &column.name, None)
 }
 
 /// A condition on a table's rows.
