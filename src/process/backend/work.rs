@@ -11,7 +11,7 @@ use crate::access::StoreSession;
 use crate::access::relation_files::TransactionFiles;
 use crate::catalog::{Catalog, Cx, Waiter};
 use crate::config;
-use crate::report::{Report, Result};
+use crate::report::{Report, Result, Severity};
 use crate::sql::host::TransactionEvent;
 use crate::sql::tables::{Access, OpenTables, StoreWork, TYPE_SUPPORT};
 use crate::sync::Monotonic;
@@ -194,14 +194,16 @@ impl<'s> Work<'s> {
 fn log_leftovers(ctx: &ProcessContext<'_>, removed: Result<Vec<Report>>) {
     match removed {
         Ok(warnings) => warnings.iter().for_each(|warning| ctx.log(warning)),
-        Err(report) => ctx.log(&Report { severity: crate::report::Severity::Warning, ..*report }),
+        Err(report) => ctx.log(&Report { severity: Severity::Warning, ..*report }),
     }
 }
 
-/// A rollback that could not be written down is one all the same.
+/// A rollback that could not be written down is one all the same. A PANIC stays one: it is not known what is on disk.
 pub fn log_rollback(ctx: &ProcessContext<'_>, result: Result<()>) {
-    if let Err(report) = result {
-        let report = Report { severity: crate::report::Severity::Warning, ..*report };
+    if let Err(mut report) = result {
+        if report.severity < Severity::Panic {
+            report.severity = Severity::Warning;
+        }
         ctx.log(&report);
     }
 }
