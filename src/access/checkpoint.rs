@@ -139,11 +139,7 @@ fn gather(store: &Store<'_>, redo: Lsn, is_shutdown: bool) -> CheckPoint {
 fn write_map(store: &Store<'_>) -> Result<u64> {
     let map = store.transactions.map();
     let written = map.write_all()?;
-    // What the kernel has dropped it says once.
-    map.pages().sync_all().map_err(|mut report| {
-        report.severity = Severity::Panic;
-        report
-    })?;
+    map.pages().sync_all()?;
     Ok(written)
 }
 

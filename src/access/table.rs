@@ -151,7 +151,8 @@ impl<'t, 's> Table<'t, 's> {
         })
     }
 
-    /// Replaces a version of a row.
+    /// Replaces a version of a row. The snapshot that showed it is in use until this is done: without one the version may be
+    /// pruned meanwhile, and another have its line. So for [`Self::delete`] and [`Self::lock`].
     ///
     /// # Errors
     /// As [`Self::insert`].
@@ -300,7 +301,11 @@ impl<'t, 's> Table<'t, 's> {
         let mut entries = self.indexes[index].tree.scan(keys, ScanOptions::default());
         while let Some(entry) = entries.next(Direction::Forward)? {
             match self.heap.fetch_with(session, &fates, view, entry, |tuple| read(tuple.row()))? {
-                Fetched::Row(ctid, made) => return Ok(Some((ctid, made))),
+                Fetched::Row(ctid, made) => {
+                    // Dead entries may have stood before it.
+                    entries.end()?;
+                    return Ok(Some((ctid, made)));
+                }
                 Fetched::Nothing { is_dead: true } => entries.kill_current(),
                 Fetched::Nothing { is_dead: false } => {}
             }

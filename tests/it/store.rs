@@ -1,11 +1,17 @@
 //! The store as a whole, under processes: rows, indexes, transactions, checkpoints, vacuum; power failures and kills.
 
 mod bank;
+mod damage;
+mod faults;
+mod faulty_disk;
+mod full_disk;
 mod kills;
+mod log_damage;
 mod power_failure;
 mod store_world;
 
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 2] = [power_failure::TESTS, kills::TESTS];
+pub const TESTS: [&[Test]; 6] =
+    [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS, damage::TESTS, log_damage::TESTS];

@@ -234,17 +234,18 @@ pub(super) fn plan(fates: &Fates<'_, '_>, page: PageRef<'_>, tag: BufferTag) -> 
 
 impl Heap {
     /// Locks a page to be read; prunes it first if that is likely to be worth while and needs no wait.
+    #[inline]
     pub(super) fn lock_pruned<'t, 's>(
         &self,
         store: &'t Store<'s>,
         fates: &Fates<'_, '_>,
         pin: PinnedBuffer<'t, 's>,
     ) -> Result<SharedPage<'t, 's>> {
-        let page = pin.lock_shared();
+        let page = pin.into_shared();
         if page.page().prune_hint() == 0 || !self.is_worth_pruning(fates, page.page())? {
             return Ok(page);
         }
-        drop(page);
+        let pin = page.unlock();
         if let Some(page) = pin.try_lock_for_cleanup() {
             let plan = plan(fates, page.page(), page.pin().tag())?;
             if plan.is_empty() {
@@ -253,7 +254,7 @@ impl Heap {
                 self.clean(store, fates, page, &plan)?;
             }
         }
-        Ok(pin.lock_shared())
+        Ok(pin.into_shared())
     }
 
     fn is_worth_pruning(&self, fates: &Fates<'_, '_>, page: PageRef<'_>) -> Result<bool> {

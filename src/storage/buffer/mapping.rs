@@ -87,7 +87,7 @@ impl<'s> Mapping<'s> {
     }
 
     /// Finds and pins without a lock. `Missing`: look again with it. `is_held` says which buffers this process pins: their
-    /// tags stand, and they are not pinned again.
+    /// tags stand, and they are not pinned again. `guessed` is told which buffer it most likely is, as early as can be.
     #[inline]
     pub fn find_optimistically(
         &self,
@@ -95,8 +95,12 @@ impl<'s> Mapping<'s> {
         tag: BufferTag,
         how: Use,
         is_held: impl Fn(BufferId) -> bool,
+        guessed: impl FnOnce(BufferId),
     ) -> Result<Found<'s>, LedgerFull> {
         let mut link = self.buckets[self.bucket_of(tag)].head.load(Acquire);
+        if let Some((buffer, _)) = self.follow(link) {
+            guessed(buffer);
+        }
         for _ in 0..STEPS {
             let Some((buffer, descriptor)) = self.follow(link) else { return Ok(Found::Missing) };
             if state::has_tag(descriptor, tag) {

@@ -50,8 +50,15 @@ impl<'s> StorageSession<'s> {
     /// there; 58030 and others as the kernel says.
     #[inline]
     pub fn read(&self, tag: BufferTag) -> Result<PinnedBuffer<'_, 's>> {
-        let found =
-            self.pool.mapping.find_optimistically(self.me, tag, Use::More, |buffer| self.holds(buffer));
+        self.read_to_look(tag, 0)
+    }
+
+    /// The same for who will look at the page's head and then at `offset`: both are on their way while this goes on.
+    #[inline]
+    pub fn read_to_look(&self, tag: BufferTag, offset: usize) -> Result<PinnedBuffer<'_, 's>> {
+        let is_held = |buffer| self.holds(buffer);
+        let fetch = |buffer| self.pool.frames.prefetch(buffer, offset);
+        let found = self.pool.mapping.find_optimistically(self.me, tag, Use::More, is_held, fetch);
         let pin = match found {
             Ok(Found::Pinned(buffer, pinned)) => PinnedBuffer::new(self, buffer, Some(pinned)),
             Ok(Found::Held(buffer)) => PinnedBuffer::new(self, buffer, None),

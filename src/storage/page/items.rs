@@ -48,7 +48,9 @@ fn pack(state: u32, offset: usize, length: usize) -> u32 {
     offset as u32 | state << 15 | (length as u32) << 17
 }
 
-fn at(line: u16) -> usize {
+/// Offset of a line's pointer on its page; lines are counted from 1.
+#[inline]
+pub fn line_at(line: u16) -> usize {
     HEADER_SIZE + (usize::from(line) - 1) * LINE_POINTER_SIZE
 }
 
@@ -69,7 +71,7 @@ impl<'a> PageRef<'a> {
         if line == 0 || line > self.lines() {
             return Err(Damage::Line(line));
         }
-        let word = self.u32_at(at(line));
+        let word = self.u32_at(line_at(line));
         let (offset, state, length) = ((word & 0x7fff) as usize, word >> 15 & 3, (word >> 17) as usize);
         let state = match state {
             NORMAL => ItemState::Normal,
@@ -111,7 +113,7 @@ impl<'a> PageRef<'a> {
 
     /// The first unused line that is there already.
     pub fn first_unused(self) -> Option<u16> {
-        (1..=self.lines()).find(|line| self.u32_at(at(*line)) == 0)
+        (1..=self.lines()).find(|line| self.u32_at(line_at(*line)) == 0)
     }
 
     /// Looks at every line: whether it leads to an item, and no two to the same bytes.
@@ -155,7 +157,7 @@ impl PageMut<'_> {
             None => next,
         };
         let page = self.as_ref();
-        let is_free = line == next || (line > 0 && line < next && page.u32_at(at(line)) == 0);
+        let is_free = line == next || (line > 0 && line < next && page.u32_at(line_at(line)) == 0);
         let lower = if line == next { page.lower() + LINE_POINTER_SIZE } else { page.lower() };
         let size = item.len().next_multiple_of(ITEM_ALIGN);
         if !is_free || item.is_empty() || page.upper() > PAGE_SIZE || lower + size > page.upper() {
@@ -164,7 +166,7 @@ impl PageMut<'_> {
         let offset = page.upper() - size;
         self.set_lower(lower);
         self.set_upper(offset);
-        self.put_u32(at(line), pack(NORMAL, offset, item.len()));
+        self.put_u32(line_at(line), pack(NORMAL, offset, item.len()));
         self.slice_mut(offset, item.len()).copy_from_slice(item);
         self.slice_mut(offset + item.len(), size - item.len()).fill(0);
         Some(line)
@@ -178,13 +180,13 @@ impl PageMut<'_> {
             return false;
         }
         let Some(last) = self.insert(item, Some(lines + 1)) else { return false };
-        let word = self.as_ref().u32_at(at(last));
+        let word = self.as_ref().u32_at(line_at(last));
         self.copy_within(
-            at(line),
-            at(line) + LINE_POINTER_SIZE,
+            line_at(line),
+            line_at(line) + LINE_POINTER_SIZE,
             usize::from(last - line) * LINE_POINTER_SIZE,
         );
-        self.put_u32(at(line), word);
+        self.put_u32(line_at(line), word);
         true
     }
 
@@ -196,7 +198,7 @@ impl PageMut<'_> {
         if item.is_empty() || item.len() > bytes.len() {
             return false;
         }
-        self.put_u32(at(line), pack(NORMAL, offset, item.len()));
+        self.put_u32(line_at(line), pack(NORMAL, offset, item.len()));
         self.slice_mut(offset, item.len()).copy_from_slice(item);
         true
     }
@@ -230,7 +232,7 @@ impl PageMut<'_> {
 
     fn set_line(&mut self, line: u16, word: u32) {
         assert!(line > 0 && line <= self.as_ref().lines(), "no line {line}");
-        self.put_u32(at(line), word);
+        self.put_u32(line_at(line), word);
     }
 
     /// Takes lines out, with their items, and moves the lines behind them down, as ordered pages want it. `lines` are in
@@ -245,8 +247,8 @@ impl PageMut<'_> {
         for line in 1..=count {
             if lines.binary_search(&line).is_err() {
                 kept += 1;
-                let word = self.as_ref().u32_at(at(line));
-                self.put_u32(at(kept), word);
+                let word = self.as_ref().u32_at(line_at(line));
+                self.put_u32(line_at(kept), word);
             }
         }
         self.set_lower(HEADER_SIZE + usize::from(kept) * LINE_POINTER_SIZE);
@@ -276,8 +278,8 @@ impl PageMut<'_> {
             upper -= size;
             if upper != offset {
                 self.copy_within(offset, upper, length);
-                let word = self.as_ref().u32_at(at(line));
-                self.put_u32(at(line), word & !0x7fff | upper as u32);
+                let word = self.as_ref().u32_at(line_at(line));
+                self.put_u32(line_at(line), word & !0x7fff | upper as u32);
             }
         }
         self.set_upper(upper);
@@ -286,8 +288,8 @@ impl PageMut<'_> {
 
     fn drop_last_unused(&mut self) {
         let page = self.as_ref();
-        let kept = (1..=page.lines()).rev().find(|line| page.u32_at(at(*line)) != 0).unwrap_or(0);
-        let has_unused = (1..=kept).any(|line| page.u32_at(at(line)) == 0);
+        let kept = (1..=page.lines()).rev().find(|line| page.u32_at(line_at(*line)) != 0).unwrap_or(0);
+        let has_unused = (1..=kept).any(|line| page.u32_at(line_at(line)) == 0);
         let lower = HEADER_SIZE + usize::from(kept) * LINE_POINTER_SIZE;
         // What stood there is not part of the page any more, and zeroes compress better in full page images.
         let dropped = page.lower() - lower;
