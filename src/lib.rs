@@ -53,7 +53,7 @@ pub mod storage;
 #[cfg(not(model))]
 pub mod access;
 
-// PostgreSQL's system catalogs: what there is, as rows, and what sessions know of it.
+// The system catalogs, and what sessions know of relations by them.
 #[cfg(not(model))]
 pub mod catalog;
 

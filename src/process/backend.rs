@@ -18,6 +18,7 @@ mod store;
 mod store_views;
 mod tcp;
 mod views;
+mod waiting;
 mod work;
 
 use std::os::fd::{AsFd, OwnedFd};

@@ -7,6 +7,7 @@ pub mod aggregate;
 mod arithmetic;
 mod arrays;
 pub mod casts;
+pub mod catalog;
 mod dates;
 mod dates_fields;
 mod digests;
@@ -254,6 +255,7 @@ const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     arrays::FUNCTIONS,
     casts::FUNCTIONS,
+    catalog::FUNCTIONS,
     dates::FUNCTIONS,
     dates_fields::FUNCTIONS,
     digests::FUNCTIONS,

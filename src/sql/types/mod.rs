@@ -22,6 +22,7 @@ pub mod names;
 pub mod numeric;
 mod numeric_math;
 pub mod output;
+pub mod stored;
 mod table;
 pub mod zone;
 
