@@ -10,6 +10,7 @@ use super::cx::{Cx, NoWait};
 use super::descriptor::AclItem;
 use super::load::BOOTSTRAP_ROLE;
 use super::names::{PG_CATALOG, PG_TOAST, PUBLIC_SCHEMA};
+use super::roles::role_row;
 use super::schema::*;
 use super::types::TypeSupport;
 use super::{acl, system_rows, types};
@@ -21,6 +22,7 @@ use crate::access::managers::managers;
 use crate::access::recovery::Recovery;
 use crate::access::relation_files::TransactionFiles;
 use crate::access::{Store, StoreSession};
+use crate::auth::roles::RolesFile;
 use crate::os::file::Files;
 use crate::report::Result;
 use crate::storage::buffer::Unpaced;
@@ -41,33 +43,11 @@ const INFORMATION_SCHEMA: u32 = 13144;
 /// The role that owns `public`.
 const PG_DATABASE_OWNER: u32 = 6171;
 
-/// Roles of the program.
-const ROLES: [(u32, &str); 16] = [
-    (PG_DATABASE_OWNER, "pg_database_owner"),
-    (6181, "pg_read_all_data"),
-    (6182, "pg_write_all_data"),
-    (3373, "pg_monitor"),
-    (3374, "pg_read_all_settings"),
-    (3375, "pg_read_all_stats"),
-    (3377, "pg_stat_scan_tables"),
-    (4569, "pg_read_server_files"),
-    (4570, "pg_write_server_files"),
-    (4571, "pg_execute_server_program"),
-    (4200, "pg_signal_backend"),
-    (4544, "pg_checkpoint"),
-    (6337, "pg_maintain"),
-    (4550, "pg_use_reserved_connections"),
-    (6304, "pg_create_subscription"),
-    (6392, "pg_signal_autovacuum_worker"),
-];
-
 /// What a new data directory is to have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FirstCatalog<'a> {
-    /// The bootstrap superuser.
-    pub owner: &'a str,
-    /// Its password's verifier.
-    pub verifier: Option<&'a str>,
+    /// The first roles.
+    pub roles: &'a RolesFile,
     /// Whether everything is on disk before this succeeds.
     pub sync: bool,
 }
@@ -171,9 +151,9 @@ fn schemas() -> Vec<PgNamespace> {
 }
 
 fn write_shared(cx: &mut Cx<'_, '_, '_>, first: &FirstCatalog<'_>) -> Result<()> {
-    cx.insert(&role(BOOTSTRAP_ROLE, first.owner, true, first.verifier))?;
-    for (oid, name) in ROLES {
-        cx.insert(&role(oid, name, false, None))?;
+    first.roles.roles().iter().try_for_each(|role| cx.insert(&role_row(role)))?;
+    for (group, member) in first.roles.memberships() {
+        cx.insert_membership(group, member)?;
     }
     for (oid, name) in [(1663, "pg_default"), (1664, "pg_global")] {
         let spcname = name.to_owned();
@@ -193,23 +173,6 @@ fn write_shared(cx: &mut Cx<'_, '_, '_>, first: &FirstCatalog<'_>) -> Result<()>
         cx.insert(&PgShdescription { objoid, classoid: PG_DATABASE, description: description.to_owned() })?;
     }
     Ok(())
-}
-
-fn role(oid: u32, name: &str, is_superuser: bool, verifier: Option<&str>) -> PgAuthid {
-    PgAuthid {
-        oid,
-        rolname: name.to_owned(),
-        rolsuper: is_superuser,
-        rolinherit: true,
-        rolcreaterole: is_superuser,
-        rolcreatedb: is_superuser,
-        rolcanlogin: is_superuser,
-        rolreplication: is_superuser,
-        rolbypassrls: is_superuser,
-        rolconnlimit: -1,
-        rolpassword: verifier.map(str::to_owned),
-        rolvaliduntil: None,
-    }
 }
 
 /// A database's row; `how`: whether it is a template, and whether one may connect to it.

@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use super::descriptor::{RelationDescriptor, TypeDescriptor};
 use super::names::{PG_CATALOG, PUBLIC_SCHEMA};
+use super::roles::write_file;
 use super::sequence_state::SequenceStates;
 use super::types::TypeSupport;
 use crate::access::Store;
 use crate::access::invalidations::{Changed, Invalidations, News, Position};
+use crate::auth::roles::RolesFile;
+use crate::report::Report;
 
 /// A session's knowledge of the catalog.
 pub struct Catalog {
@@ -36,6 +39,8 @@ pub struct Catalog {
     pub(super) temporary_schema: u32,
     /// Grows whenever something was forgotten: who keeps what it made of descriptors looks at it.
     generation: u64,
+    /// Roles as this transaction has them, if it has changed any.
+    pub(super) changed_roles: Option<RolesFile>,
 }
 
 impl Catalog {
@@ -55,6 +60,7 @@ impl Catalog {
             sequences: SequenceStates::default(),
             temporary_schema: 0,
             generation: 0,
+            changed_roles: None,
         }
     }
 
@@ -142,15 +148,18 @@ impl Catalog {
         !self.pending.is_empty()
     }
 
-    /// The transaction has committed, durably, and holds its locks still: others are told.
-    pub fn committed(&mut self, store: &Store<'_>) {
+    /// The transaction has committed, durably, and holds its locks still: others are told. Gives back warnings.
+    pub fn committed(&mut self, store: &Store<'_>) -> Vec<Report> {
         store.engine.invalidations.send(std::mem::take(&mut self.pending));
+        let roles = self.changed_roles.take();
+        roles.and_then(|roles| write_file(store.engine.data_directory(), &roles)).into_iter().collect()
     }
 
     /// The transaction was rolled back: what it made of the catalog is forgotten.
     pub fn aborted(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         pending.into_iter().for_each(|changed| self.forget(changed));
+        self.changed_roles = None;
     }
 
     /// A savepoint was rolled back. What was changed before it is forgotten too, which only costs a second look; it stays

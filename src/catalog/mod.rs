@@ -29,6 +29,7 @@ pub mod make_relation;
 pub mod names;
 mod relation_rows;
 pub mod requests;
+pub mod roles;
 pub mod schema;
 mod sequence_state;
 mod sequences;

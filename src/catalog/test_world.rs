@@ -16,6 +16,7 @@ use crate::access::bootstrap::{Bootstrap, bootstrap as bootstrap_log};
 use crate::access::relation_files::TransactionFiles;
 use crate::access::tests::World;
 use crate::access::{Store, StoreSession};
+use crate::auth::roles::RolesFile;
 use crate::report::Result;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -39,7 +40,9 @@ pub fn world(name: &str) -> World {
     let now = Duration::from_secs(1_800_000_000);
     let how = Bootstrap { sync_method: SyncMethod::Fdatasync, sync: false, now };
     bootstrap_log(&folder, &how).expect("a log");
-    bootstrap(&folder, &FirstCatalog { owner: "me", verifier: None, sync: false }).expect("catalogs");
+    let roles = RolesFile::new("me", None).expect("roles");
+    roles.write(&folder).expect("a file");
+    bootstrap(&folder, &FirstCatalog { roles: &roles, sync: false }).expect("catalogs");
     started(World::over(folder, 512))
 }
 
@@ -109,7 +112,7 @@ impl Client {
         self.session.transaction.commit(options).expect("committed");
         let store = self.session.store;
         assert!(self.files.committed(store).expect("files go").is_empty());
-        self.catalog.committed(store);
+        assert!(self.catalog.committed(store).is_empty());
         self.session.locks.release_transaction(store.me);
     }
 

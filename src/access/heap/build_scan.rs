@@ -51,7 +51,7 @@ impl Heap {
             }
             let mut chain = Chain::new(page.page(), line);
             let mut newest = None;
-            while let Some((_, tuple)) = chain.next(&fates, tag)? {
+            while let Some((_, tuple)) = chain.next(&fates, || tag)? {
                 if visibility.dirty(tuple)? != Dirty::Dead {
                     newest = Some(tuple.row().to_vec());
                 }

@@ -13,7 +13,8 @@ fn a_new_data_directory_has_its_catalogs_in_every_database() {
         now: std::time::Duration::from_secs(1_800_000_000),
     };
     bootstrap_log(&folder, &how).expect("a log");
-    let first = FirstCatalog { owner: "me", verifier: None, sync: false };
+    let roles = RolesFile::new("me", None).expect("roles");
+    let first = FirstCatalog { roles: &roles, sync: false };
     bootstrap(&folder, &first).expect("catalogs");
     unshared(&folder, SyncMethod::None, |store| {
         begin_log(store, &folder)?;

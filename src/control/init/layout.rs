@@ -160,13 +160,12 @@ fn create_log(options: &InitOptions, mode: u32) -> Result<(), Failure> {
     })
 }
 
-/// The system catalogs, in every database, with the first role as the file of roles has it.
+/// The system catalogs, in every database, with the roles that the file of roles has.
 fn create_catalogs(options: &InitOptions, dir_mode: u32, file_mode: u32) -> Result<(), Failure> {
     let data_dir = &options.data_dir;
     let failed = |report: Box<crate::report::Report>| Failure::new(report.message);
     let roles = RolesFile::read(data_dir).map_err(failed)?;
-    let verifier = roles.by_name(&options.owner).and_then(|owner| owner.password.as_deref());
-    let first = FirstCatalog { owner: &options.owner, verifier, sync: options.sync };
+    let first = FirstCatalog { roles: &roles, sync: options.sync };
     catalog::bootstrap::bootstrap(data_dir, &first).map_err(failed)?;
     ["base", "global", "pg_xact"]
         .iter()

@@ -131,7 +131,7 @@ impl<'s> Work<'s> {
         let commit = session.transaction.commit(options)?;
         self.has_begun = false;
         let removed = files.committed(session.store);
-        catalog.committed(session.store);
+        log_leftovers(ctx, Ok(catalog.committed(session.store)));
         log_leftovers(ctx, removed);
         session.locks.release_transaction(ctx.me);
         if let (Some(end), false) = (commit, synchronous) {
