@@ -12,6 +12,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upkeep;
 mod utility;
 
 use std::collections::HashMap;

@@ -10,6 +10,7 @@ pub mod casts;
 pub mod catalog;
 mod dates;
 mod dates_fields;
+mod definitions;
 mod digests;
 mod format;
 mod integers;
@@ -258,6 +259,7 @@ const TABLES: &[&[Function]] = &[
     catalog::FUNCTIONS,
     dates::FUNCTIONS,
     dates_fields::FUNCTIONS,
+    definitions::FUNCTIONS,
     digests::FUNCTIONS,
     format::FUNCTIONS,
     log::FUNCTIONS,

@@ -41,6 +41,10 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::Vacuum { is_analyze, options, tables } if host.has_tables() => {
+                    self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
                 definition => {
                     let done = self.define(host, parsed, definition)?;
                     return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
