@@ -4,6 +4,7 @@
 //! after each simple query and each Sync it sends [`Session::status`].
 
 mod copy;
+mod cursors;
 mod definitions;
 mod extended;
 mod prepared;
@@ -40,6 +41,7 @@ pub struct Session {
     transaction: Transaction,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    cursors: HashMap<String, cursors::Cursor>,
     formats: Arc<Formats>,
     formats_version: Option<u64>,
     statement_start: i64,
@@ -225,6 +227,7 @@ impl Session {
 
     fn drop_portals(&mut self) {
         self.portals.clear();
+        self.cursors.clear();
     }
 }
 
@@ -264,10 +267,11 @@ fn pump(
 fn name_objects(row: &mut [Datum], fields: &[FieldInfo], ctx: &mut Context<'_>) -> Result<()> {
     for (datum, field) in row.iter_mut().zip(fields) {
         if let Datum::Oid(oid) = datum
-            && field.ty == Type::REGCLASS
+            && field.ty.is_object_name()
+            && field.ty != Type::REGTYPE
             && field.wire == Wire::Text
         {
-            *datum = Datum::text(functions::catalog::class_name(*oid, ctx)?);
+            *datum = Datum::text(functions::catalog::object_name(*oid, field.ty, ctx)?);
         }
     }
     Ok(())

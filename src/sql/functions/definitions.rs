@@ -13,11 +13,12 @@ use crate::catalog::schema::{
     PgAuthid, PgConstraint, PgDescription, PgIndex,
 };
 use crate::report::Result;
+use crate::sql::execute::Context;
 use crate::sql::tables::{Access, with_tables};
 use crate::sql::types::{Datum, Type};
 
 use super::strings_more::quote_ident;
-use super::{Call, Function, function};
+use super::{Call, Function, SetRows, function, set};
 
 fn oid_of(datum: &Datum) -> u32 {
     match datum {
@@ -204,10 +205,26 @@ fn get_viewdef(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     })
 }
 
+/// A role's name.
+pub fn role_name(oid: u32, ctx: &mut Context<'_>) -> Result<Option<String>> {
+    let found = with_tables(ctx.host, |access| access.cx.row_of::<PgAuthid>(PG_AUTHID_OID_INDEX, oid))?;
+    Ok(found.map(|(_, row)| row.rolname))
+}
+
 fn get_userbyid(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let oid = oid_of(&args[0]);
-    let found = with_tables(call.ctx.host, |access| access.cx.row_of::<PgAuthid>(PG_AUTHID_OID_INDEX, oid))?;
-    Ok(Datum::text(found.map_or_else(|| format!("unknown (OID={oid})"), |(_, row)| row.rolname)))
+    let name = role_name(oid, call.ctx)?;
+    Ok(Datum::text(name.unwrap_or_else(|| format!("unknown (OID={oid})"))))
+}
+
+/// Triggers, rules, extended statistics: there are none, so none of them has a text.
+fn of_no_object(_: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
+    Ok(Datum::Null)
+}
+
+/// No table is a partition, so none has a table above it.
+fn partition_ancestors(_: &mut Call<'_, '_>, _: &[Datum]) -> Result<SetRows> {
+    Ok(Box::new(std::iter::empty()))
 }
 
 /// A comment, of an object of a catalog or of a part of one.
@@ -264,5 +281,12 @@ pub const FUNCTIONS: &[Function] = &[
     function("obj_description", 1215, &[O, Type::NAME], T, obj_description).stable(),
     function("col_description", 1216, &[O, Type::INT4], T, col_description).stable(),
     function("shobj_description", 1993, &[O, Type::NAME], T, shobj_description).stable(),
+    function("pg_get_triggerdef", 1662, &[O], T, of_no_object).stable(),
+    function("pg_get_triggerdef", 2730, &[O, B], T, of_no_object).stable(),
+    function("pg_get_ruledef", 1573, &[O], T, of_no_object).stable(),
+    function("pg_get_ruledef", 2504, &[O, B], T, of_no_object).stable(),
+    function("pg_get_statisticsobjdef_columns", 6174, &[O], T, of_no_object).stable(),
+    function("pg_get_partkeydef", 3352, &[O], T, of_no_object).stable(),
+    set("pg_partition_ancestors", 3425, &[Type::REGCLASS], Type::REGCLASS, partition_ancestors),
     function("pg_relation_is_publishable", 6121, &[Type::REGCLASS], B, is_publishable).stable(),
 ];

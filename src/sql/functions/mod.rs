@@ -82,7 +82,6 @@ pub struct Function {
     /// `proname`.
     pub name: &'static str,
     /// `oid`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for plans and the catalog, which do not show it yet"))]
     pub oid: u32,
     /// `proargtypes`.
     pub args: &'static [Type],
@@ -285,6 +284,11 @@ const OPERATORS: &[&[Operator]] = &[
     arrays::OPERATORS,
     patterns::OPERATORS,
 ];
+
+/// The function of an OID.
+pub fn function_of(oid: u32) -> Option<&'static Function> {
+    TABLES.iter().flat_map(|table| table.iter()).find(|function| function.oid == oid)
+}
 
 /// Every function of a name, which may have `pg_catalog` before it.
 pub fn functions_named(name: &str) -> impl Iterator<Item = &'static Function> {

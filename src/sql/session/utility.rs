@@ -41,6 +41,13 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::Declare { name, options, query } => {
+                    self.declare(host, parsed, name, options, query)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                Definition::Fetch { name, direction, is_move } => {
+                    return self.fetch(host, name, *direction, *is_move);
+                }
                 Definition::Vacuum { is_analyze, options, tables } if host.has_tables() => {
                     self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
                     return Ok(Output::Done(definition.tag()));
@@ -73,6 +80,7 @@ impl Session {
                 alter_system(host, change)?;
             }
             Utility::Close(None) => self.drop_portals(),
+            Utility::Close(Some(name)) if self.close_cursor(name) => {}
             Utility::Close(Some(name)) => {
                 let message = format!("cursor \"{name}\" does not exist");
                 self.portals
@@ -300,6 +308,12 @@ impl Session {
                 Some(vec![text_field(known.map_or(name, |row| &row.name))])
             }
             Some(Utility::Explain(..)) => Some(vec![text_field("QUERY PLAN")]),
+            Some(Utility::Definition(definition)) => match &**definition {
+                Definition::Fetch { name, is_move: false, .. } => {
+                    self.cursors.get(&name.text).map(|cursor| cursor.fields().to_vec())
+                }
+                _ => None,
+            },
             Some(Utility::Execute(name, _)) => match &self.statement(name)?.kind {
                 PreparedKind::Query(plan) => plan.answered(),
                 _ => None,
