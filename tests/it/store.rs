@@ -2,6 +2,7 @@
 
 mod bank;
 mod damage;
+mod definitions;
 mod faults;
 mod faulty_disk;
 mod full_disk;
@@ -14,5 +15,12 @@ mod store_world;
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 6] =
-    [power_failure::TESTS, kills::TESTS, faults::TESTS, full_disk::TESTS, damage::TESTS, log_damage::TESTS];
+pub const TESTS: [&[Test]; 7] = [
+    power_failure::TESTS,
+    kills::TESTS,
+    definitions::TESTS,
+    faults::TESTS,
+    full_disk::TESTS,
+    damage::TESTS,
+    log_damage::TESTS,
+];
