@@ -50,7 +50,11 @@ pub fn format_type(ty: Type, typmod: i32) -> String {
 /// A text in quotes.
 pub fn quoted(text: &str) -> String {
     let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    if doubled.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
 }
 
 impl Deparser<'_> {
@@ -136,7 +140,14 @@ impl Deparser<'_> {
         Some(())
     }
 
-    fn list(&self, before: &str, items: &[Expr], between: &str, behind: &str, out: &mut String) -> Option<()> {
+    fn list(
+        &self,
+        before: &str,
+        items: &[Expr],
+        between: &str,
+        behind: &str,
+        out: &mut String,
+    ) -> Option<()> {
         out.push_str(before);
         for (at, item) in items.iter().enumerate() {
             if at > 0 {

@@ -234,9 +234,8 @@ pub fn define(
     };
     let mut relations = Vec::new();
     named_relations(&mut copy, &mut relations);
-    let name = |index: usize| {
-        over.columns.get(index).map(|(name, ..)| crate::sql::functions::quote_ident(name))
-    };
+    let name =
+        |index: usize| over.columns.get(index).map(|(name, ..)| crate::sql::functions::quote_ident(name));
     let deparser = super::deparse::Deparser { column: &name, class: over.class_name };
     let Some(text) = deparser.text(&analysed) else {
         return analyzer.not_supported(Some(expr.at), "this expression in a definition");
@@ -262,6 +261,10 @@ pub fn column_data_type(
 }
 
 /// The columns that a query answers, for what is defined by it.
-pub fn analysed_query(query: &ast::Query, source: &parse::Source, environment: &dyn Environment) -> Result<Query> {
+pub fn analysed_query(
+    query: &ast::Query,
+    source: &parse::Source,
+    environment: &dyn Environment,
+) -> Result<Query> {
     Analyzer::new(source, environment).query(query)
 }

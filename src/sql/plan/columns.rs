@@ -86,7 +86,10 @@ pub fn is_volatile(expr: &Expr) -> bool {
 fn volatile_within(expr: &mut Expr) -> bool {
     let here = match expr {
         Expr::Call(call) => {
-            matches!(call.name, "random" | "nextval" | "setval" | "clock_timestamp" | "gen_random_uuid" | "pg_sleep")
+            matches!(
+                call.name,
+                "random" | "nextval" | "setval" | "clock_timestamp" | "gen_random_uuid" | "pg_sleep"
+            )
         }
         Expr::Subquery(_) => true,
         _ => false,

@@ -137,9 +137,7 @@ fn children(plan: &Plan) -> Vec<&Plan> {
         | Plan::Function { .. }
         | Plan::Table(_)
         | Plan::Shared { .. } => Vec::new(),
-        Plan::With { changes, input } => {
-            changes.iter().map(|(_, plan)| &**plan).chain([&**input]).collect()
-        }
+        Plan::With { changes, input } => changes.iter().map(|(_, plan)| &**plan).chain([&**input]).collect(),
         Plan::Modify(modify) => vec![&modify.input],
         Plan::LockRows(lock) => vec![&lock.input],
         Plan::HashJoin(join) => vec![&join.left, &join.right],

@@ -272,7 +272,13 @@ fn text_rows(columns: &[&str], rows: Vec<Vec<String>>, tag: &'static str) -> Out
         .into_iter()
         .map(|row| row.into_iter().map(|text| Expr::Const(Datum::text(text), Type::TEXT)).collect())
         .collect();
-    Output::Rows { node: execute::start(&Plan::Values(rows.into())), fields, params: Arc::from([]), tag, is_change: false }
+    Output::Rows {
+        node: execute::start(&Plan::Values(rows.into())),
+        fields,
+        params: Arc::from([]),
+        tag,
+        is_change: false,
+    }
 }
 
 fn text_field(name: &str) -> FieldInfo {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::batch::{RowBatch, SystemValues};
 use super::Access;
+use super::batch::{RowBatch, SystemValues};
 use crate::access::Ctid;
 use crate::access::heap::Fetched;
 use crate::access::visibility::ReadView;
@@ -87,9 +87,8 @@ impl<'t, 's> Access<'_, 't, 's> {
         if ctid.block.get() >= blocks || ctid.line == 0 {
             return Ok(false);
         }
-        let push = |tuple: crate::access::heap::tuple::TupleRef<'_>| {
-            (tuple.row().to_vec(), SystemValues::of(tuple))
-        };
+        let push =
+            |tuple: crate::access::heap::tuple::TupleRef<'_>| (tuple.row().to_vec(), SystemValues::of(tuple));
         let fetched = open.table.heap().fetch(self.cx.session, view, ctid, push)?;
         if let Fetched::Row(at, (row, system)) = fetched
             && at == ctid
