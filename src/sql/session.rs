@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use crate::report::{Report, Result, SqlState};
 
-use super::analyze::expr::Expr;
 use super::analyze::environment::SessionEnvironment;
+use super::analyze::expr::Expr;
 use super::execute::{self, BoxNode, Context, Times};
 use super::functions;
 use super::host::{Host, StatementClass};

@@ -81,12 +81,15 @@ impl Analyzer<'_> {
                 Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message))
             }
             RelationKind::Table => Ok(relation),
-            RelationKind::View => {
-                self.not_supported(Some(name.at), &format!("{verb} view \"{}\"", relation.name)).map_err(|mut report: Box<Report>| {
-                    report.message = format!("cannot {verb} view \"{}\": views that can be changed are not supported yet", relation.name);
+            RelationKind::View => self
+                .not_supported(Some(name.at), &format!("{verb} view \"{}\"", relation.name))
+                .map_err(|mut report: Box<Report>| {
+                    report.message = format!(
+                        "cannot {verb} view \"{}\": views that can be changed are not supported yet",
+                        relation.name
+                    );
                     report
-                })
-            }
+                }),
             kind => {
                 let message = format!("cannot change {} \"{}\"", kind.noun(), relation.name);
                 Err(Report::error(SqlState::WRONG_OBJECT_TYPE, message))
@@ -484,7 +487,8 @@ impl Analyzer<'_> {
             ExprKind::Subquery(_) => return self.not_supported(at, "a query assigned to several columns"),
             _ if assignment.columns.len() == 1 => std::slice::from_ref(&assignment.value),
             _ => {
-                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                let message =
+                    "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
                 return Err(self.error_at(at, SqlState::FEATURE_NOT_SUPPORTED, message));
             }
         };

@@ -48,7 +48,12 @@ const CASTS: &[CastRow] = {
         (T::TEXT, &[T::NAME, T::BPCHAR, T::VARCHAR], &[T::CHAR], &[]),
         (T::VARCHAR, &[T::NAME, T::TEXT, T::BPCHAR], &[T::CHAR], &[]),
         (T::BPCHAR, &[T::NAME, T::TEXT, T::VARCHAR], &[T::CHAR], &[]),
-        (T::OID, &[T::REGTYPE, T::REGCLASS, T::REGPROC, T::REGNAMESPACE, T::REGROLE], &[T::INT8, T::INT4], &[]),
+        (
+            T::OID,
+            &[T::REGTYPE, T::REGCLASS, T::REGPROC, T::REGNAMESPACE, T::REGROLE],
+            &[T::INT8, T::INT4],
+            &[],
+        ),
         (T::INT2VECTOR, &[T::INT2_ARRAY], &[], &[]),
         (T::OIDVECTOR, &[T::OID_ARRAY], &[], &[]),
         (T::REGTYPE, &[T::OID], &[T::INT8, T::INT4], &[]),

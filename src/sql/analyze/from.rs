@@ -32,7 +32,11 @@ impl Analyzer<'_> {
 
     /// Joins are built onto what stands left of them. That changes nothing, unless a join keeps rows of its right side:
     /// then it is built apart first.
-    pub(super) fn list_item(&mut self, item: &ast::FromItem, left: Option<(From, usize)>) -> Result<(From, usize)> {
+    pub(super) fn list_item(
+        &mut self,
+        item: &ast::FromItem,
+        left: Option<(From, usize)>,
+    ) -> Result<(From, usize)> {
         let keeps_right =
             spine(item).1.iter().any(|join| matches!(join.kind, ast::JoinKind::Right | ast::JoinKind::Full));
         if keeps_right && left.is_some() {
@@ -121,7 +125,8 @@ impl Analyzer<'_> {
         let Some(view) = SystemView::by_name(schema, last) else {
             return Err(self.missing_relation(name));
         };
-        let columns = view.columns().iter().map(|column| SourceColumn::new(column.name, column.ty, -1)).collect();
+        let columns =
+            view.columns().iter().map(|column| SourceColumn::new(column.name, column.ty, -1)).collect();
         let (alias, columns) = self.aliased(last, columns, alias)?;
         Ok(Source { from: From::View(view, alias.clone()), alias, columns, lateral: false })
     }
@@ -330,8 +335,8 @@ impl Analyzer<'_> {
         left.filter(|column| {
             right.iter().any(|other| other.name == column.name && !other.hidden && !other.system)
         })
-            .map(|column| (column.name.clone(), None))
-            .collect()
+        .map(|column| (column.name.clone(), None))
+        .collect()
     }
 
     /// `USING`: equal columns become one, in front of the others.
@@ -378,7 +383,13 @@ impl Analyzer<'_> {
     fn take_column(&mut self, at: usize) -> Expr {
         let column = &mut self.scope().columns[at];
         column.hidden = true;
-        let plain = Expr::Column(Column { level: 0, index: column.index, ty: column.ty, typmod: column.typmod, at: None });
+        let plain = Expr::Column(Column {
+            level: 0,
+            index: column.index,
+            ty: column.ty,
+            typmod: column.typmod,
+            at: None,
+        });
         column.merged.clone().unwrap_or(plain)
     }
 

@@ -30,7 +30,13 @@ impl Analyzer<'_> {
         }
         match expr {
             Expr::Aggregate(index, ty) => {
-                *expr = Expr::Column(Column { level: 0, index: keys.len() + *index, ty: *ty, typmod: -1, at: None });
+                *expr = Expr::Column(Column {
+                    level: 0,
+                    index: keys.len() + *index,
+                    ty: *ty,
+                    typmod: -1,
+                    at: None,
+                });
                 return Ok(());
             }
             Expr::Column(column) if column.level == 0 => return Err(self.ungrouped(column, scope)),

@@ -4,8 +4,8 @@
 //! chosen from tables by their arguments' types; a place that needs a type gets an implicit cast or an error.
 
 mod aggregate;
-pub mod coerce;
 mod change;
+pub mod coerce;
 mod datatype;
 pub mod deparse;
 pub mod environment;

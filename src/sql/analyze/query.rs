@@ -67,16 +67,13 @@ impl Analyzer<'_> {
         }
         for name in &locking.tables {
             if !tables.iter().any(|(_, table)| table.alias == name.last()) {
-                let message = format!(
-                    "relation \"{}\" in {strength} clause not found in FROM clause",
-                    name.last()
-                );
+                let message =
+                    format!("relation \"{}\" in {strength} clause not found in FROM clause", name.last());
                 return Err(self.error_at(Some(name.at), SqlState::UNDEFINED_TABLE, message));
             }
         }
-        let is_wanted = |alias: &str| {
-            locking.tables.is_empty() || locking.tables.iter().any(|name| name.last() == alias)
-        };
+        let is_wanted =
+            |alias: &str| locking.tables.is_empty() || locking.tables.iter().any(|name| name.last() == alias);
         for (place, table) in tables.into_iter().filter(|(_, table)| is_wanted(&table.alias)) {
             self.environment.note_lock(&table.relation, LockMode::RowShare)?;
             query.locking.push(RowLocking {
@@ -261,8 +258,8 @@ impl Analyzer<'_> {
 /// The query with those of its `WITH` that change rows before it.
 pub(super) fn with_changes(query: Query, ctes: Vec<Cte>) -> Query {
     let shared = |cte: Cte| {
-        let Cte { name, query, shared, .. } = cte;
-        shared.map(|number| SharedQuery { number, name, query })
+        let Cte { query, shared, .. } = cte;
+        shared.map(|number| SharedQuery { number, query })
     };
     let changes: Vec<SharedQuery> = ctes.into_iter().filter_map(shared).collect();
     if changes.is_empty() {

@@ -137,7 +137,13 @@ impl Analyzer<'_> {
             if !shown {
                 continue;
             }
-            let plain = Expr::Column(Column { level: 0, index: column.index, ty: column.ty, typmod: column.typmod, at: None });
+            let plain = Expr::Column(Column {
+                level: 0,
+                index: column.index,
+                ty: column.ty,
+                typmod: column.typmod,
+                at: None,
+            });
             targets.exprs.push(column.merged.clone().unwrap_or(plain));
             targets.columns.push(OutputColumn {
                 name: column.name.clone(),

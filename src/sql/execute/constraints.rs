@@ -34,10 +34,14 @@ pub fn failing_row(relation: &RelationDescriptor, row: &[Datum], formats: &Forma
 }
 
 /// `Key (a, b)=(1, 2)` of these columns.
-pub fn key_text(relation: &RelationDescriptor, columns: &[i16], values: &[Datum], formats: &Formats) -> String {
+pub fn key_text(
+    relation: &RelationDescriptor,
+    columns: &[i16],
+    values: &[Datum],
+    formats: &Formats,
+) -> String {
     let of = |number: &i16| relation.columns.get((*number - 1) as usize);
-    let names: Vec<&str> =
-        columns.iter().filter_map(of).map(|column| column.name.as_str()).collect();
+    let names: Vec<&str> = columns.iter().filter_map(of).map(|column| column.name.as_str()).collect();
     let texts: Vec<String> = columns
         .iter()
         .filter_map(of)
@@ -66,14 +70,18 @@ pub fn complete(
         row[*column] = eval(expr, row, ctx)?;
     }
     let nulls = relation.columns.iter().zip(row.iter());
-    let missing = nulls.into_iter().find(|(column, value)| column.not_null && !column.is_dropped && value.is_null());
+    let missing =
+        nulls.into_iter().find(|(column, value)| column.not_null && !column.is_dropped && value.is_null());
     if let Some((column, _)) = missing {
         let message = format!(
             "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
             column.name, relation.name
         );
-        return Err(Report::error(SqlState::new("23502"), message)
-            .with_detail(failing_row(relation, row, &ctx.formats)));
+        return Err(Report::error(SqlState::new("23502"), message).with_detail(failing_row(
+            relation,
+            row,
+            &ctx.formats,
+        )));
     }
     for check in checks {
         if eval(&check.condition, row, ctx)? == Datum::Bool(false) {
@@ -81,8 +89,11 @@ pub fn complete(
                 "new row for relation \"{}\" violates check constraint \"{}\"",
                 relation.name, check.name
             );
-            return Err(Report::error(SqlState::new("23514"), message)
-                .with_detail(failing_row(relation, row, &ctx.formats)));
+            return Err(Report::error(SqlState::new("23514"), message).with_detail(failing_row(
+                relation,
+                row,
+                &ctx.formats,
+            )));
         }
     }
     row.truncate(width);
@@ -90,7 +101,12 @@ pub fn complete(
 }
 
 /// A key that is there already.
-pub fn duplicate(relation: &RelationDescriptor, index: usize, row: &[Datum], formats: &Formats) -> Box<Report> {
+pub fn duplicate(
+    relation: &RelationDescriptor,
+    index: usize,
+    row: &[Datum],
+    formats: &Formats,
+) -> Box<Report> {
     let Some(index) = relation.indexes.get(index) else {
         return Report::error(SqlState::INTERNAL_ERROR, "a duplicate in an index that is not there");
     };

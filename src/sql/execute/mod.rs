@@ -1,8 +1,8 @@
 //! Running plans: a tree of nodes that hand up one row at a time when asked for it.
 
 mod aggregation;
-pub mod context;
 pub mod constraints;
+pub mod context;
 mod eval;
 mod hash_join;
 pub mod hashing;

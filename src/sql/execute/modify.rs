@@ -50,7 +50,12 @@ impl Modify {
         }
     }
 
-    fn insert(&self, mut row: Row, on_conflict: Option<&OnConflict>, ctx: &mut Context<'_>) -> Result<Option<Row>> {
+    fn insert(
+        &self,
+        mut row: Row,
+        on_conflict: Option<&OnConflict>,
+        ctx: &mut Context<'_>,
+    ) -> Result<Option<Row>> {
         let plan = &self.plan;
         complete(&plan.relation, &mut row, &plan.generated, &plan.checks, ctx)?;
         loop {
@@ -150,14 +155,22 @@ impl Modify {
                 note_update(relation, &old, &new, ctx);
                 Ok(Resolved::Done(Some(self.with_system(new, ctid))))
             }
-            Err(WriteConflict::Duplicate { index, .. }) => Err(duplicate(relation, index, &new, &ctx.formats)),
+            Err(WriteConflict::Duplicate { index, .. }) => {
+                Err(duplicate(relation, index, &new, &ctx.formats))
+            }
             Err(WriteConflict::SelfModified { .. }) => Err(twice()),
             Err(conflict) => Err(unexpected(&conflict)),
         }
     }
 
     /// A row's new values, checked.
-    fn assigned(&self, old: &[Datum], set: &[(usize, Expr)], row: &[Datum], ctx: &mut Context<'_>) -> Result<Row> {
+    fn assigned(
+        &self,
+        old: &[Datum],
+        set: &[(usize, Expr)],
+        row: &[Datum],
+        ctx: &mut Context<'_>,
+    ) -> Result<Row> {
         let mut new = old.to_vec();
         for (column, expr) in set {
             new[*column] = eval(expr, row, ctx)?;
@@ -200,7 +213,13 @@ impl Modify {
         }
     }
 
-    fn delete(&self, mut row: Row, at: usize, recheck: Option<&Expr>, ctx: &mut Context<'_>) -> Result<Option<Row>> {
+    fn delete(
+        &self,
+        mut row: Row,
+        at: usize,
+        recheck: Option<&Expr>,
+        ctx: &mut Context<'_>,
+    ) -> Result<Option<Row>> {
         let relation = &self.plan.relation;
         let width = relation.columns.len();
         loop {

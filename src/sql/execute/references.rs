@@ -94,7 +94,9 @@ pub fn check(ctx: &mut Context<'_>) -> Result<()> {
 
 fn relation_of(oid: u32, ctx: &mut Context<'_>) -> Result<Arc<RelationDescriptor>> {
     let found = with_tables(ctx.host, |access| access.cx.relation_by_oid(oid))?;
-    found.ok_or_else(|| Report::error(SqlState::UNDEFINED_TABLE, format!("relation with OID {oid} does not exist")))
+    found.ok_or_else(|| {
+        Report::error(SqlState::UNDEFINED_TABLE, format!("relation with OID {oid} does not exist"))
+    })
 }
 
 /// What is there now, this statement's rows too.
@@ -167,7 +169,14 @@ fn by_index(
     }
     let (mut cursor, mut batch, mut rows) = (IndexCursor::default(), RowBatch::default(), Vec::new());
     let shape = access.table(relation)?.shape.clone();
-    while access.index_scan(relation, (index, Direction::Forward), &conditions, &mut cursor, view, &mut batch)? {
+    while access.index_scan(
+        relation,
+        (index, Direction::Forward),
+        &conditions,
+        &mut cursor,
+        view,
+        &mut batch,
+    )? {
         while let Some(row) = batch.next() {
             rows.push((row.ctid, row.values(&shape)?));
         }

@@ -8,9 +8,7 @@ use crate::access::btree::{Direction, ScanOp};
 use crate::catalog::descriptor::RelationKind;
 use crate::report::Result;
 use crate::sql::plan::{IndexTest, Path, TableScan};
-use crate::sql::tables::{
-    CTID, IndexCondition, IndexCursor, RowBatch, TableCursor, TableShape, with_tables,
-};
+use crate::sql::tables::{CTID, IndexCondition, IndexCursor, RowBatch, TableCursor, TableShape, with_tables};
 use crate::sql::types::{Datum, Row, Type};
 use crate::storage::ids::BlockNumber;
 

@@ -175,7 +175,8 @@ fn relation_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let oid = oid_of(&args[0]);
     with_tables(call.ctx.host, |access| {
         let relation = access.cx.relation_by_oid(oid)?.ok_or_else(|| no_such_relation(oid))?;
-        let fork = crate::storage::ids::RelFork { file: relation.file, fork: crate::storage::ids::Fork::Main };
+        let fork =
+            crate::storage::ids::RelFork { file: relation.file, fork: crate::storage::ids::Fork::Main };
         let blocks = access.cx.session.store.storage.files().blocks(fork)?;
         Ok(Datum::Int8(i64::from(blocks) * crate::storage::ids::PAGE_SIZE as i64))
     })
@@ -201,12 +202,9 @@ mod tests {
 
     #[test]
     fn names_with_dots_are_taken_apart() {
-        for (text, parts) in [
-            ("a", vec!["a"]),
-            ("A.b", vec!["a", "b"]),
-            ("\"A.x\".\"b\"", vec!["A.x", "b"]),
-            ("", vec![]),
-        ] {
+        for (text, parts) in
+            [("a", vec!["a"]), ("A.b", vec!["a", "b"]), ("\"A.x\".\"b\"", vec!["A.x", "b"]), ("", vec![])]
+        {
             assert_eq!(name_parts(text), parts, "{text}");
         }
     }

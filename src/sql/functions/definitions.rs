@@ -42,7 +42,9 @@ fn index_of(
     access: &mut Access<'_, '_, '_>,
     oid: u32,
 ) -> Result<Option<(Arc<RelationDescriptor>, IndexDescriptor)>> {
-    let Some((_, row)) = access.cx.row_of::<PgIndex>(PG_INDEX_INDEXRELID_INDEX, oid)? else { return Ok(None) };
+    let Some((_, row)) = access.cx.row_of::<PgIndex>(PG_INDEX_INDEXRELID_INDEX, oid)? else {
+        return Ok(None);
+    };
     let Some(table) = access.cx.relation_by_oid(row.indrelid)? else { return Ok(None) };
     let index = table.indexes.iter().find(|index| index.oid == oid).cloned();
     Ok(index.map(|index| (table, index)))
@@ -90,7 +92,8 @@ fn index_text(table: &RelationDescriptor, index: &IndexDescriptor) -> String {
         text += " NULLS NOT DISTINCT";
     }
     if !index.options.is_empty() {
-        let options: Vec<String> = index.options.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+        let options: Vec<String> =
+            index.options.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
         _ = write!(text, " WITH ({})", options.join(", "));
     }
     if let Some(predicate) = &index.predicate {
@@ -139,7 +142,8 @@ fn constraint_text(
         ConstraintKind::NotNull => format!("NOT NULL {columns}"),
         ConstraintKind::PrimaryKey => format!("PRIMARY KEY ({columns}){include}"),
         ConstraintKind::Unique => {
-            let nulls = if index.is_some_and(|index| index.nulls_not_distinct) { "NULLS NOT DISTINCT " } else { "" };
+            let nulls =
+                if index.is_some_and(|index| index.nulls_not_distinct) { "NULLS NOT DISTINCT " } else { "" };
             format!("UNIQUE {nulls}({columns}){include}")
         }
         ConstraintKind::ForeignKey => foreign_text(access, constraint, &columns)?,

@@ -113,7 +113,8 @@ const PAIRS: &[(Type, Type)] = {
 };
 
 /// Only equality is defined for these.
-const EQUAL_ONLY: &[(Type, Type)] = &[(Type::XID, Type::XID), (Type::XID, Type::INT4), (Type::CID, Type::CID)];
+const EQUAL_ONLY: &[(Type, Type)] =
+    &[(Type::XID, Type::XID), (Type::XID, Type::INT4), (Type::CID, Type::CID)];
 
 const PAIR_COUNT: usize = PAIRS.len() + EQUAL_ONLY.len();
 

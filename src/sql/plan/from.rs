@@ -87,10 +87,8 @@ impl Planner<'_> {
         if let [only] = items.as_slice() {
             return self.single(only.from, needed, conditions);
         }
-        let conditions: Vec<Condition> = conditions
-            .into_iter()
-            .map(|expr| Condition { items: items_of(&expr, &items), expr })
-            .collect();
+        let conditions: Vec<Condition> =
+            conditions.into_iter().map(|expr| Condition { items: items_of(&expr, &items), expr }).collect();
         self.joined(&items, needed, conditions)
     }
 
@@ -147,7 +145,9 @@ impl Planner<'_> {
     fn leaf(&mut self, from: &From) -> Result<Plan> {
         Ok(match from {
             From::View(view, alias) => Plan::View(*view, alias.as_str().into()),
-            From::Shared { number, alias, .. } => Plan::Shared { number: *number, alias: alias.as_str().into() },
+            From::Shared { number, alias, .. } => {
+                Plan::Shared { number: *number, alias: alias.as_str().into() }
+            }
             From::Function { call, alias, ordinality } => {
                 let mut call = call.clone();
                 match &mut call {
@@ -220,7 +220,6 @@ impl Planner<'_> {
             width: handed_up,
             filter,
             path,
-            rows: choice.rows,
         };
         for place in &mut places.0 {
             *place = place.filter(|place| *place < handed_up);
@@ -248,7 +247,8 @@ impl Planner<'_> {
         let total: usize = items.iter().map(|item| item.width).sum();
         let mut left: Vec<Condition> = conditions;
         let first = self.first_item(items, &left);
-        let mut current = self.item(&items[first], &needed, take(&mut left, 1 << first, 1 << first), total)?;
+        let mut current =
+            self.item(&items[first], &needed, take(&mut left, 1 << first, 1 << first), total)?;
         let mut done = 1_u64 << first;
         while done.count_ones() < items.len() as u32 {
             let next = self.next_item(items, done, &left);
@@ -489,7 +489,13 @@ impl Planner<'_> {
     }
 
     /// One side of a join, which may be joins itself.
-    fn side(&mut self, item: &Item<'_>, needed: &Columns, conditions: Vec<Expr>, total: usize) -> Result<Made> {
+    fn side(
+        &mut self,
+        item: &Item<'_>,
+        needed: &Columns,
+        conditions: Vec<Expr>,
+        total: usize,
+    ) -> Result<Made> {
         let (at, width) = (item.at, item.width);
         let own: Columns = needed.range(at..at + width).map(|column| column - at).collect();
         let moved = conditions.into_iter().map(|mut condition| {
@@ -605,8 +611,9 @@ fn push_into(query: &mut crate::sql::analyze::tree::Query, mut condition: Expr) 
         && select.set_calls.is_empty()
         && !super::columns::is_volatile(&condition);
     let columns = columns_of(&condition);
-    let are_simple =
-        columns.iter().all(|column| select.targets.get(*column).is_some_and(|target| !super::columns::is_volatile(target)));
+    let are_simple = columns
+        .iter()
+        .all(|column| select.targets.get(*column).is_some_and(|target| !super::columns::is_volatile(target)));
     if !takes || !are_simple || contains_subquery(&condition) {
         return Some(condition);
     }

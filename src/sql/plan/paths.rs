@@ -73,7 +73,10 @@ fn is_integer(ty: Type) -> bool {
 fn comparable(column: Type, value: Type) -> bool {
     column == value
         || is_integer(column) && is_integer(value)
-        || Codec::of(column) == Codec::Text && Codec::of(value) == Codec::Text && column != Type::BPCHAR && value != Type::BPCHAR
+        || Codec::of(column) == Codec::Text
+            && Codec::of(value) == Codec::Text
+            && column != Type::BPCHAR
+            && value != Type::BPCHAR
         || Codec::of(column) == Codec::Oid && Codec::of(value) == Codec::Oid
 }
 
@@ -155,7 +158,13 @@ pub fn selectivity(condition: &Expr) -> f64 {
             "<" | "<=" | ">" | ">=" => 1.0 / 3.0,
             _ => 0.1,
         },
-        Expr::IsNull { negated, .. } => if *negated { 0.99 } else { 0.01 },
+        Expr::IsNull { negated, .. } => {
+            if *negated {
+                0.99
+            } else {
+                0.01
+            }
+        }
         Expr::Or(items) => items.iter().map(selectivity).sum::<f64>().min(1.0),
         Expr::And(items) => items.iter().map(selectivity).product(),
         _ => 0.5,
@@ -196,9 +205,8 @@ fn by_index(
     if chosen.is_empty() {
         return None;
     }
-    let is_unique = index.is_unique
-        && equal == index.keys.len()
-        && !chosen.iter().any(|test| test.op == ScanOp::IsNull);
+    let is_unique =
+        index.is_unique && equal == index.keys.len() && !chosen.iter().any(|test| test.op == ScanOp::IsNull);
     if is_unique {
         (rows, score) = (1.0, score + 1000.0);
     }
@@ -232,11 +240,13 @@ pub fn ordered_by(
         for skipped in 0..=bound {
             for backward in [false, true] {
                 let fits = keys.len() + skipped <= index.keys.len()
-                    && keys.iter().zip(&index.keys[skipped..]).all(|((column, descending, nulls_first), key)| {
-                        key.column as usize == column + 1
-                            && (key.is_descending != backward) == *descending
-                            && (key.nulls_first != backward) == *nulls_first
-                    });
+                    && keys.iter().zip(&index.keys[skipped..]).all(
+                        |((column, descending, nulls_first), key)| {
+                            key.column as usize == column + 1
+                                && (key.is_descending != backward) == *descending
+                                && (key.nulls_first != backward) == *nulls_first
+                        },
+                    );
                 if fits && !keys.is_empty() {
                     return Some((number, backward));
                 }

@@ -125,7 +125,13 @@ impl Planner<'_> {
     }
 
     /// What stands above FROM and WHERE.
-    fn select_above(&mut self, select: &Select, query: &Query, made: Made, width: usize) -> Result<Arc<Plan>> {
+    fn select_above(
+        &mut self,
+        select: &Select,
+        query: &Query,
+        made: Made,
+        width: usize,
+    ) -> Result<Arc<Plan>> {
         let (mut plan, mut row_width) = (made.plan, made.width);
         let mut order_is_made = false;
         if let Some(grouping) = &select.grouping {
@@ -133,7 +139,8 @@ impl Planner<'_> {
             let keys = self.exprs(&grouping.keys)?;
             let aggregates: Vec<AggregateCall> =
                 grouping.aggregates.iter().map(|call| self.aggregate(call)).collect::<Result<_>>()?;
-            plan = Arc::new(Plan::Aggregate { input: plan, keys: keys.into(), aggregates: aggregates.into() });
+            plan =
+                Arc::new(Plan::Aggregate { input: plan, keys: keys.into(), aggregates: aggregates.into() });
         } else if select.distinct.is_none() && select.set_calls.is_empty() {
             (plan, order_is_made) = ordered(plan, select, query);
         }
@@ -169,7 +176,15 @@ impl Planner<'_> {
         let order_is_made;
         (plan, order_is_made) = ordered(plan, select, query);
         if !query.order_by.is_empty() && !order_is_made {
-            let column = |index| Expr::Column(Column { level: 0, index, ty: crate::sql::types::Type::UNKNOWN, typmod: -1, at: None });
+            let column = |index| {
+                Expr::Column(Column {
+                    level: 0,
+                    index,
+                    ty: crate::sql::types::Type::UNKNOWN,
+                    typmod: -1,
+                    at: None,
+                })
+            };
             let mut exprs: Vec<Expr> = (0..width).map(column).collect();
             let mut keys = Vec::new();
             for key in &query.order_by {
@@ -243,7 +258,8 @@ fn needed_columns(select: &mut Select, query: &Query) -> Columns {
     let of_set_calls = select.set_calls.iter().flat_map(|call| &call.args);
     match &select.grouping {
         Some(grouping) => {
-            let of_aggregates = grouping.aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));
+            let of_aggregates =
+                grouping.aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));
             grouping.keys.iter().chain(of_aggregates).for_each(|expr| note_columns(expr, &mut needed));
         }
         None => select.targets.iter().chain(of_set_calls).for_each(|expr| note_columns(expr, &mut needed)),

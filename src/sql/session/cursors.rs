@@ -66,7 +66,13 @@ impl Cursor {
         Ok(self.at.checked_sub(1).and_then(|index| self.rows.get(index)).cloned())
     }
 
-    fn steps(&mut self, session: &Session, host: &mut dyn Host, forward: bool, count: Option<i64>) -> Result<Vec<Row>> {
+    fn steps(
+        &mut self,
+        session: &Session,
+        host: &mut dyn Host,
+        forward: bool,
+        count: Option<i64>,
+    ) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         let (forward, count) = match count {
             Some(0) => {

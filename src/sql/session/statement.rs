@@ -104,7 +104,9 @@ impl Session {
         }
         let parsed = parse::parse_one(text)?;
         let planned = parsed.as_ref().and_then(|parsed| match &parsed.statement {
-            Statement::Planned(planned) | Statement::Utility(Utility::Prepare(_, _, planned)) => Some(&**planned),
+            Statement::Planned(planned) | Statement::Utility(Utility::Prepare(_, _, planned)) => {
+                Some(&**planned)
+            }
             Statement::Utility(_) => None,
         });
         let (Some(parsed), Some(planned)) = (&parsed, planned) else {

@@ -6,9 +6,9 @@ use crate::access::heap::vacuum::VacuumOptions;
 use crate::catalog::descriptor::{RelationDescriptor, RelationKind};
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::host::Host;
+use crate::sql::parse::Source;
 use crate::sql::parse::tree::{Name, Relation};
 use crate::sql::parse::tree_ddl::{DefinitionOption, OptionValue};
-use crate::sql::parse::Source;
 use crate::sql::tables::{RowBatch, TableCursor, with_tables};
 use crate::sql::types::Datum;
 use crate::txn::locks::LockMode;
@@ -93,7 +93,10 @@ impl Session {
                 found.push(relation.oid);
                 continue;
             }
-            let message = format!("skipping \"{}\" --- cannot vacuum non-tables or special system tables", relation.name);
+            let message = format!(
+                "skipping \"{}\" --- cannot vacuum non-tables or special system tables",
+                relation.name
+            );
             host.notice(Report::warning(SqlState::WARNING, message));
         }
         Ok(found)

@@ -52,6 +52,7 @@ impl Session {
                     self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
                 definition => {
                     let done = self.define(host, parsed, definition)?;
                     return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
@@ -88,6 +89,21 @@ impl Session {
                     .ok_or_else(|| Report::error(SqlState::INVALID_CURSOR_NAME, message))?;
             }
             Utility::Unlisten => {}
+        }
+        Ok(Output::Done(tag.to_owned()))
+    }
+
+    /// `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`; the tag is that of what really happened.
+    fn two_phase(&mut self, host: &mut dyn Host, what: &str, gid: &str) -> Result<Output> {
+        let mut tag = what;
+        if what == "PREPARE TRANSACTION" {
+            if !self.transaction.prepare(host, gid)? {
+                tag = "ROLLBACK";
+            }
+            self.drop_portals();
+        } else {
+            self.transaction.prevent_in_block(what)?;
+            host.finish_prepared(gid, what == "COMMIT PREPARED")?;
         }
         Ok(Output::Done(tag.to_owned()))
     }
@@ -284,7 +300,13 @@ fn text_rows(columns: &[&str], rows: Vec<Vec<String>>, tag: &'static str) -> Out
         .into_iter()
         .map(|row| row.into_iter().map(|text| Expr::Const(Datum::text(text), Type::TEXT)).collect())
         .collect();
-    Output::Rows { node: execute::start(&Plan::Values(rows.into())), fields, params: Arc::from([]), tag, is_change: false }
+    Output::Rows {
+        node: execute::start(&Plan::Values(rows.into())),
+        fields,
+        params: Arc::from([]),
+        tag,
+        is_change: false,
+    }
 }
 
 fn text_field(name: &str) -> FieldInfo {

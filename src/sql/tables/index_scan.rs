@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Access;
 use super::batch::{RowBatch, SystemValues};
 use super::open::OpenTable;
-use super::Access;
 use crate::access::Ctid;
 use crate::access::btree::{Direction, ScanKey, ScanOp, ScanOptions};
 use crate::access::heap::Fetched;
@@ -62,11 +62,13 @@ impl<'t, 's> Access<'_, 't, 's> {
             Some((row, _)) => resume_at(&open, (index, direction), conditions, row)?,
             None => None,
         };
-        let values: Vec<Datum> =
-            resume.iter().map(|key| key.value.clone()).chain(conditions.iter().map(|key| key.value.clone())).collect();
+        let values: Vec<Datum> = resume
+            .iter()
+            .map(|key| key.value.clone())
+            .chain(conditions.iter().map(|key| key.value.clone()))
+            .collect();
         let parts = resume.iter().chain(conditions);
-        let codecs: Vec<Codec> =
-            parts.clone().map(|key| open.keys[index].1[key.column]).collect();
+        let codecs: Vec<Codec> = parts.clone().map(|key| open.keys[index].1[key.column]).collect();
         let mut scratch = Scratch::default();
         let stored = scratch.encode(&values, &codecs);
         let keys: Vec<ScanKey<'_>> =
@@ -133,9 +135,7 @@ fn resume_at(
 ) -> Result<Option<IndexCondition>> {
     let descriptor = &open.relation.indexes[index];
     let is_bound = |column: usize| {
-        conditions
-            .iter()
-            .any(|key| key.column == column && matches!(key.op, ScanOp::Equal | ScanOp::IsNull))
+        conditions.iter().any(|key| key.column == column && matches!(key.op, ScanOp::Equal | ScanOp::IsNull))
     };
     let Some(column) = (0..descriptor.keys.len()).find(|column| !is_bound(*column)) else { return Ok(None) };
     let (layout, codecs) = &open.keys[index];

@@ -46,7 +46,8 @@ impl<'t, 's> OpenTable<'t, 's> {
             index.predicate.is_some() || index.keys.iter().any(|key| key.expression.is_some())
         };
         if let Some(index) = relation.indexes.iter().find(special) {
-            let what = format!("a table with the index \"{}\", which is partial or of expressions,", index.name);
+            let what =
+                format!("a table with the index \"{}\", which is partial or of expressions,", index.name);
             return Err(Report::not_supported(format!("{what} is not supported yet")));
         }
         let codecs = relation.columns.iter().map(|column| codec_of(column.type_oid)).collect();
@@ -66,9 +67,10 @@ pub fn codec_of(type_oid: u32) -> Codec {
 }
 
 fn key_layout(relation: &RelationDescriptor, index: &IndexDescriptor) -> (RowLayout, Box<[Codec]>) {
-    let included = index.included.iter().filter_map(|number| {
-        relation.columns.get((*number - 1) as usize).map(|column| column.type_oid)
-    });
+    let included = index
+        .included
+        .iter()
+        .filter_map(|number| relation.columns.get((*number - 1) as usize).map(|column| column.type_oid));
     let types: Vec<u32> = index.keys.iter().map(|key| key.type_oid).chain(included).collect();
     let storages: Vec<_> = types.iter().map(|ty| storage_of(*ty)).collect();
     (RowLayout::of(&storages), types.into_iter().map(codec_of).collect())

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::Access;
 use super::TableShape;
 use super::batch::{RowBatch, SystemValues};
-use super::Access;
 use crate::access::Ctid;
 use crate::access::heap::Fetched;
-use crate::access::visibility::ReadView;
 use crate::access::row::Datum;
+use crate::access::visibility::ReadView;
 use crate::catalog::descriptor::{RelationDescriptor, RelationKind};
 use crate::catalog::fixed;
 use crate::report::Result;
@@ -122,9 +122,8 @@ impl<'t, 's> Access<'_, 't, 's> {
         if ctid.block.get() >= blocks || ctid.line == 0 {
             return Ok(false);
         }
-        let push = |tuple: crate::access::heap::tuple::TupleRef<'_>| {
-            (tuple.row().to_vec(), SystemValues::of(tuple))
-        };
+        let push =
+            |tuple: crate::access::heap::tuple::TupleRef<'_>| (tuple.row().to_vec(), SystemValues::of(tuple));
         let fetched = open.table.heap().fetch(self.cx.session, view, ctid, push)?;
         if let Fetched::Row(at, (row, system)) = fetched
             && at == ctid

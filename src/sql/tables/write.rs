@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::Access;
 use super::open::OpenTable;
-use crate::access::{Ctid, StoreSession};
 use crate::access::heap::{Conflict, Outcome, RowLock, Writing};
 use crate::access::row::Datum as Stored;
 use crate::access::table::Written;
+use crate::access::{Ctid, StoreSession};
 use crate::catalog::descriptor::RelationDescriptor;
 use crate::report::Result;
 use crate::sql::types::Datum;

@@ -11,7 +11,8 @@ use super::{Array, Datum, Formats, Numeric, interval};
 /// bytes, as in the `C` locale. NULLs within arrays and rows come last.
 pub fn compare(a: &Datum, b: &Datum, formats: &Formats) -> Ordering {
     use Datum::{
-        Array as Arr, Bool, Bytea, Char, Interval, Null, Numeric as Num, Oid, Record, Text, Tid, Time, U64, Uuid,
+        Array as Arr, Bool, Bytea, Char, Interval, Null, Numeric as Num, Oid, Record, Text, Tid, Time, U64,
+        Uuid,
     };
     match (a, b) {
         (Null, Null) => Ordering::Equal,

@@ -229,13 +229,21 @@ fn who_makes_a_name_second_waits_and_is_told_that_it_is_there() {
                 }
                 Err(report) => panic!("{report}"),
             };
-            if made.is_ok() { two.commit() } else { two.abort() }
+            if made.is_ok() {
+                two.commit()
+            } else {
+                two.abort()
+            }
             world.words[0].store(code, Ordering::SeqCst);
         });
         let slot = &world.ipc.slots()[second.id.slot().index()];
         eventually(|| slot.wait_event.load(Ordering::Relaxed) == WaitEvent::LOCK_TRANSACTION.number());
         assert_eq!(world.words[0].load(Ordering::SeqCst), 0, "it waits");
-        if first_commits { one.commit() } else { one.abort() }
+        if first_commits {
+            one.commit()
+        } else {
+            one.abort()
+        }
         world.reap(second);
         assert_eq!(world.words[0].load(Ordering::SeqCst), if first_commits { 2 } else { 1 });
         assert!(one.does(|cx| cx.relation_oid(PUBLIC_SCHEMA, "t")).is_some());

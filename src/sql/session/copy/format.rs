@@ -173,11 +173,9 @@ pub fn write_text(text: &str, options: &Options, out: &mut Vec<u8>) {
 
 /// Appends a value in CSV. `is_only`: it is the line's only one.
 pub fn write_csv(text: &str, is_only: bool, options: &Options, out: &mut Vec<u8>) {
-    let special = |byte: u8| {
-        byte == options.delimiter || byte == options.quote || matches!(byte, b'\n' | b'\r')
-    };
-    let needs_quotes =
-        text == options.null || text.bytes().any(special) || is_only && text == "\\.";
+    let special =
+        |byte: u8| byte == options.delimiter || byte == options.quote || matches!(byte, b'\n' | b'\r');
+    let needs_quotes = text == options.null || text.bytes().any(special) || is_only && text == "\\.";
     if !needs_quotes {
         out.extend(text.as_bytes());
         return;

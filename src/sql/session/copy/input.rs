@@ -149,8 +149,7 @@ impl Reader {
             };
             self.line += 1;
             if fields.len() != self.columns.len() {
-                let message =
-                    format!("row field count is {}, expected {}", fields.len(), self.columns.len());
+                let message = format!("row field count is {}, expected {}", fields.len(), self.columns.len());
                 return Err(malformed(message));
             }
             let mut row = Vec::with_capacity(fields.len());
@@ -159,7 +158,11 @@ impl Reader {
                     None => Datum::Null,
                     Some(bytes) => {
                         let value = receive(bytes, column.ty)?;
-                        if column.typmod < 0 { value } else { apply_typmod(value, column.ty, column.typmod, false)? }
+                        if column.typmod < 0 {
+                            value
+                        } else {
+                            apply_typmod(value, column.ty, column.typmod, false)?
+                        }
                     }
                 });
             }

@@ -52,9 +52,8 @@ impl Session {
                 false => ("COPY to a file", "pg_write_server_files"),
             };
             let message = format!("permission denied to {verb}");
-            return Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message).with_detail(format!(
-                "Only roles with privileges of the \"{role}\" role may {verb}."
-            )));
+            return Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .with_detail(format!("Only roles with privileges of the \"{role}\" role may {verb}.")));
         }
         let count = match copy.from {
             true => self.copy_from(host, parsed, copy, &options, sink)?,
@@ -231,7 +230,7 @@ impl Session {
         let plan = self.copied_plan(host, parsed, copy)?;
         let mut node: BoxNode = execute::start(&plan.plan);
         let mut ctx = self.context(host, Arc::from([]), parsed.source.text.clone());
-        let mut writer = Writer::new(&plan.fields, options.clone());
+        let writer = Writer::new(&plan.fields, options.clone());
         let mut file = match &copy.file {
             CopyFile::File(path) if !path.starts_with('/') => {
                 let message = "relative path not allowed for COPY to file";
@@ -247,7 +246,9 @@ impl Session {
             }
         };
         let mut send = |bytes: &[u8]| match &mut file {
-            Some((file, path)) => file.write_all(bytes).map_err(|error| file_error("write", "", path, &error)),
+            Some((file, path)) => {
+                file.write_all(bytes).map_err(|error| file_error("write", "", path, &error))
+            }
             None => sink.copy_data(bytes),
         };
         let mut count = 0;
@@ -307,7 +308,9 @@ impl Session {
         );
         let inner = parse::parse_one(&text)?;
         match inner.as_ref().map(|inner| (&inner.statement, &inner.source)) {
-            Some((Statement::Planned(planned), source)) => Ok(self.plan(host, planned, source, (&[], false))?.0),
+            Some((Statement::Planned(planned), source)) => {
+                Ok(self.plan(host, planned, source, (&[], false))?.0)
+            }
             _ => Err(Report::error(SqlState::INTERNAL_ERROR, "COPY without a plan")),
         }
     }

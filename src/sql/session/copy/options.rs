@@ -107,11 +107,19 @@ impl Options {
             "encoding" => {
                 let name = text_of(option).unwrap_or_default().to_ascii_lowercase();
                 if !matches!(name.as_str(), "utf8" | "utf-8" | "unicode") {
-                    return Err(Report::not_supported(format!("COPY in encoding \"{name}\" is not supported yet")));
+                    return Err(Report::not_supported(format!(
+                        "COPY in encoding \"{name}\" is not supported yet"
+                    )));
                 }
             }
-            "force_quote" | "force_not_null" | "force_null" | "default" | "on_error" | "log_verbosity"
-            | "reject_limit" | "convert_selectively" => {
+            "force_quote"
+            | "force_not_null"
+            | "force_null"
+            | "default"
+            | "on_error"
+            | "log_verbosity"
+            | "reject_limit"
+            | "convert_selectively" => {
                 let message = format!("COPY's option \"{}\" is not supported yet", option.name.text);
                 return Err(Report::not_supported(message).at(source.position(option.name.at)));
             }
@@ -132,7 +140,8 @@ impl Options {
         if self.null.contains(['\n', '\r']) {
             return invalid("COPY null representation cannot use newline or carriage return");
         }
-        if self.layout == Layout::Text && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&self.delimiter) {
+        if self.layout == Layout::Text && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&self.delimiter)
+        {
             let delimiter = char::from(self.delimiter);
             return invalid(&format!("COPY delimiter cannot be \"{delimiter}\""));
         }

@@ -41,9 +41,10 @@ impl<'f> Writer<'f> {
         if self.options.layout == Layout::Binary {
             return self.binary_row(row, formats, out);
         }
-        let texts = row.iter().zip(self.fields).map(|(datum, field)| {
-            (!datum.is_null()).then(|| output::text_of(datum, field.ty, formats))
-        });
+        let texts = row
+            .iter()
+            .zip(self.fields)
+            .map(|(datum, field)| (!datum.is_null()).then(|| output::text_of(datum, field.ty, formats)));
         self.line(texts, out);
         Ok(())
     }

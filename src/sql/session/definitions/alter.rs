@@ -101,10 +101,8 @@ impl Defining<'_> {
             }
             AlterAction::AlterColumn { name, change } => {
                 let Some(column) = relation.column(&name.text) else {
-                    let message = format!(
-                        "column \"{}\" of relation \"{}\" does not exist",
-                        name.text, relation.name
-                    );
+                    let message =
+                        format!("column \"{}\" of relation \"{}\" does not exist", name.text, relation.name);
                     return Err(Report::error(SqlState::UNDEFINED_COLUMN, message));
                 };
                 return self.alter_column(relation, column, change);
@@ -186,7 +184,8 @@ impl Defining<'_> {
         }
         let number = relation.columns.len() as i16 + 1;
         let mut column = self.column(definition, number)?;
-        let (mut depends_on, mut fills) = (Vec::new(), column.sequence.is_some() || column.generated.is_some());
+        let (mut depends_on, mut fills) =
+            (Vec::new(), column.sequence.is_some() || column.generated.is_some());
         if let Some(expr) = column.default {
             let (text, on) = self.column_default(&column.descriptor, expr)?;
             column.descriptor.default = Some(text);
@@ -276,10 +275,8 @@ impl Defining<'_> {
             return Err(Report::error(SqlState::INVALID_TABLE_DEFINITION, message));
         }
         if column.identity.is_some() {
-            let message = format!(
-                "column \"{}\" of relation \"{}\" is an identity column",
-                column.name, relation.name
-            );
+            let message =
+                format!("column \"{}\" of relation \"{}\" is an identity column", column.name, relation.name);
             return Err(Report::error(SqlState::SYNTAX_ERROR, message));
         }
         let constraint = relation.constraints.iter().find(|constraint| {
@@ -332,9 +329,10 @@ impl Defining<'_> {
                 _ => quote_ident(&other.name),
             })
             .collect();
-        let rows = self
-            .session
-            .run_internal(self.host, &format!("SELECT {} FROM ONLY {}", names.join(", "), full_name(relation)))?;
+        let rows = self.session.run_internal(
+            self.host,
+            &format!("SELECT {} FROM ONLY {}", names.join(", "), full_name(relation)),
+        )?;
         with_tables(self.host, |access| {
             let changed = ColumnDescriptor::new(&column.name, column.number, to.oid(), typmod);
             access.cx.set_column_type(

@@ -40,7 +40,11 @@ fn serial_type(ty: &TypeName) -> Option<Type> {
 
 impl Defining<'_> {
     /// What a column's definition says.
-    pub(super) fn column<'d>(&mut self, definition: &'d ColumnDefinition, number: i16) -> Result<NewColumn<'d>> {
+    pub(super) fn column<'d>(
+        &mut self,
+        definition: &'d ColumnDefinition,
+        number: i16,
+    ) -> Result<NewColumn<'d>> {
         let at = definition.name.at;
         let Some(ty) = &definition.ty else { return self.not_yet(Some(at), "a column without a type") };
         if let Some(part) = definition.storage.as_ref().or(definition.compression.as_ref()) {
@@ -81,7 +85,11 @@ impl Defining<'_> {
         Ok(column)
     }
 
-    fn column_constraint<'d>(&mut self, column: &mut NewColumn<'d>, constraint: &'d Constraint) -> Result<()> {
+    fn column_constraint<'d>(
+        &mut self,
+        column: &mut NewColumn<'d>,
+        constraint: &'d Constraint,
+    ) -> Result<()> {
         let name = column.descriptor.name.clone();
         let twice = |defining: &Self, what: &str| {
             let message = format!("{what} specified for column \"{name}\"");
@@ -145,12 +153,12 @@ impl Defining<'_> {
         let table = over.map_or("", |(table, _)| table).to_owned();
         // Names of relations are asked for after the analysis has let go of the host, so they are looked up before.
         let names = std::cell::RefCell::new(Vec::<(u32, String)>::new());
-        let lookup = |oid: u32| {
-            names.borrow().iter().find(|(of, _)| *of == oid).map(|(_, name)| name.clone())
-        };
+        let lookup =
+            |oid: u32| names.borrow().iter().find(|(of, _)| *of == oid).map(|(_, name)| name.clone());
         let first = {
             let environment = self.session.environment(self.host);
-            let over = DefinedOver { table: &table, columns: &columns, class_name: &|oid| Some(oid.to_string()) };
+            let over =
+                DefinedOver { table: &table, columns: &columns, class_name: &|oid| Some(oid.to_string()) };
             define(expr, &over, into, what, (self.source, &environment))?
         };
         if first.relations.is_empty() {
@@ -184,12 +192,10 @@ impl Defining<'_> {
     ) -> Result<()> {
         let Some(options) = column.sequence else { return Ok(()) };
         let number = column.descriptor.number;
-        let name = self.choose_name(
-            relation.namespace,
-            (&relation.name, &column.descriptor.name, "seq"),
-            &[],
-        )?;
-        let parameters = self.sequence_parameters(default_parameters(column_type(&column.descriptor)), options)?;
+        let name =
+            self.choose_name(relation.namespace, (&relation.name, &column.descriptor.name, "seq"), &[])?;
+        let parameters =
+            self.sequence_parameters(default_parameters(column_type(&column.descriptor)), options)?;
         let oid = with_tables(self.host, |access| {
             let new = NewSequence {
                 namespace: relation.namespace,

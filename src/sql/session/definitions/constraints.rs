@@ -62,7 +62,8 @@ impl Defining<'_> {
         }
         let of = |number: &i16| relation.columns.get((*number - 1) as usize);
         let second: Vec<&str> = columns.iter().filter_map(of).map(|column| column.name.as_str()).collect();
-        let taken: Vec<String> = relation.constraints.iter().map(|constraint| constraint.name.clone()).collect();
+        let taken: Vec<String> =
+            relation.constraints.iter().map(|constraint| constraint.name.clone()).collect();
         self.choose_name(relation.namespace, (&relation.name, &second.join("_"), label), &taken)
     }
 
@@ -128,8 +129,7 @@ impl Defining<'_> {
             ConstraintKind::PrimaryKey(key) => self.add_key(&relation, column, constraint, key, true, is_new),
             ConstraintKind::Unique(key) => self.add_key(&relation, column, constraint, key, false, is_new),
             ConstraintKind::Check(expr) => {
-                let defined =
-                    self.defined(expr, Some((&relation.name, &relation.columns)), None, "CHECK")?;
+                let defined = self.defined(expr, Some((&relation.name, &relation.columns)), None, "CHECK")?;
                 let columns: Vec<i16> = defined.columns.iter().map(|column| *column as i16 + 1).collect();
                 let part = if columns.len() == 1 { columns.as_slice() } else { &[] };
                 let name = self.constraint_name(&relation, constraint.name.as_ref(), part, "check")?;
@@ -145,9 +145,14 @@ impl Defining<'_> {
                 })?;
                 Ok(())
             }
-            ConstraintKind::ForeignKey(key) => {
-                self.add_foreign_key(&relation, column, constraint, key, is_new || !is_validated, is_validated)
-            }
+            ConstraintKind::ForeignKey(key) => self.add_foreign_key(
+                &relation,
+                column,
+                constraint,
+                key,
+                is_new || !is_validated,
+                is_validated,
+            ),
             ConstraintKind::NotNull(Some(name)) => {
                 let numbers = self.numbers(&relation.columns, std::slice::from_ref(name))?;
                 let column = &relation.columns[(numbers[0] - 1) as usize];
@@ -234,7 +239,9 @@ impl Defining<'_> {
         })?;
         let kind = if is_primary { Kind::PrimaryKey } else { Kind::Unique };
         with_tables(self.host, |access| {
-            access.cx.create_constraint(&NewConstraint { index, ..plain(relation.oid, &name, kind, &columns) })
+            access
+                .cx
+                .create_constraint(&NewConstraint { index, ..plain(relation.oid, &name, kind, &columns) })
         })?;
         Ok(())
     }
@@ -275,7 +282,9 @@ impl Defining<'_> {
             delete_set_columns: set,
             match_full: key.matching == Some("FULL"),
         };
-        if matches!(foreign.on_delete, ForeignAction::SetDefault) || foreign.on_update == ForeignAction::SetDefault {
+        if matches!(foreign.on_delete, ForeignAction::SetDefault)
+            || foreign.on_update == ForeignAction::SetDefault
+        {
             return self.not_yet(Some(constraint.at), "the foreign key action SET DEFAULT");
         }
         if !skips_check {
@@ -357,7 +366,8 @@ impl Defining<'_> {
         (relation, columns): (&RelationDescriptor, &[i16]),
         (other, referenced): (&RelationDescriptor, &[i16]),
     ) -> Result<()> {
-        let column = |of: &RelationDescriptor, number: i16| quote_ident(&of.columns[(number - 1) as usize].name);
+        let column =
+            |of: &RelationDescriptor, number: i16| quote_ident(&of.columns[(number - 1) as usize].name);
         let joined: Vec<String> = columns
             .iter()
             .zip(referenced)

@@ -71,7 +71,11 @@ impl Defining<'_> {
                 self.notice(SqlState::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
                 return Ok(None);
             }
-            let state = if kind == RelationKind::Index { SqlState::UNDEFINED_OBJECT } else { SqlState::UNDEFINED_TABLE };
+            let state = if kind == RelationKind::Index {
+                SqlState::UNDEFINED_OBJECT
+            } else {
+                SqlState::UNDEFINED_TABLE
+            };
             return Err(Report::error(state, message));
         };
         if relation.kind != kind {
@@ -79,10 +83,8 @@ impl Defining<'_> {
             let message = format!("\"{}\" is not {article} {noun}", relation.name);
             let real = relation.kind.noun();
             let real_article = if relation.kind == RelationKind::Index { "an" } else { "a" };
-            return Err(Report::error(SqlState::WRONG_OBJECT_TYPE, message).with_hint(format!(
-                "Use DROP {} to remove {real_article} {real}.",
-                real.to_uppercase()
-            )));
+            return Err(Report::error(SqlState::WRONG_OBJECT_TYPE, message)
+                .with_hint(format!("Use DROP {} to remove {real_article} {real}.", real.to_uppercase())));
         }
         self.refuse_system(&relation)?;
         Ok(Some(ObjectAddress::relation(relation.oid)))
@@ -125,7 +127,11 @@ impl Defining<'_> {
     }
 
     /// Tables whose rows reference those that go.
-    fn referencing_tables(&mut self, relations: &mut Vec<Arc<RelationDescriptor>>, cascade: bool) -> Result<()> {
+    fn referencing_tables(
+        &mut self,
+        relations: &mut Vec<Arc<RelationDescriptor>>,
+        cascade: bool,
+    ) -> Result<()> {
         let mut at = 0;
         while at < relations.len() {
             let relation = relations[at].clone();

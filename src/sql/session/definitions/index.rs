@@ -32,7 +32,8 @@ impl Defining<'_> {
     fn key(&self, relation: &RelationDescriptor, number: i16, at: Option<u32>) -> Result<Key> {
         let column = &relation.columns[(number - 1) as usize];
         let ty = Type::from_oid(column.type_oid).filter(|ty| comparison(*ty).is_some());
-        let Some((ty, operator_class)) = ty.and_then(|ty| Some((ty, default_operator_class(ty.oid())?))) else {
+        let Some((ty, operator_class)) = ty.and_then(|ty| Some((ty, default_operator_class(ty.oid())?)))
+        else {
             let ty = Type::from_oid(column.type_oid).map_or_else(|| "???".to_owned(), Type::sql_name);
             let message = format!("data type {ty} has no default operator class for access method \"btree\"");
             let report = Report::error(SqlState::UNDEFINED_OBJECT, message).with_hint(
@@ -120,9 +121,8 @@ impl Defining<'_> {
             NewlyBuilt::Done { oid, .. } => Ok(oid),
             NewlyBuilt::Duplicate(values) => {
                 let columns: Vec<i16> = new.keys.iter().map(|key| key.column).collect();
-                let codecs = new.keys.iter().map(|key| {
-                    Type::from_oid(key.type_oid).map_or(Codec::Text, Codec::of)
-                });
+                let codecs =
+                    new.keys.iter().map(|key| Type::from_oid(key.type_oid).map_or(Codec::Text, Codec::of));
                 let shown: Vec<Datum> = values
                     .iter()
                     .map(OwnedDatum::as_datum)

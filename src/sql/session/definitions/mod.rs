@@ -131,10 +131,8 @@ impl Defining<'_> {
                 let table = QualifiedName { parts: table, at: name.at };
                 let relation = self.relation(&table, LockMode::ShareUpdateExclusive)?;
                 let Some(found) = relation.column(column) else {
-                    let message = format!(
-                        "column \"{column}\" of relation \"{}\" does not exist",
-                        relation.name
-                    );
+                    let message =
+                        format!("column \"{column}\" of relation \"{}\" does not exist", relation.name);
                     return Err(Report::error(SqlState::UNDEFINED_COLUMN, message));
                 };
                 ObjectAddress::column(relation.oid, found.number)

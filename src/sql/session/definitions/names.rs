@@ -55,7 +55,11 @@ impl Defining<'_> {
     }
 
     /// A relation that must be there, locked.
-    pub(super) fn relation(&mut self, name: &QualifiedName, mode: LockMode) -> Result<Arc<RelationDescriptor>> {
+    pub(super) fn relation(
+        &mut self,
+        name: &QualifiedName,
+        mode: LockMode,
+    ) -> Result<Arc<RelationDescriptor>> {
         match self.find_relation(name, mode)? {
             Some(relation) => Ok(relation),
             None => {
@@ -112,7 +116,8 @@ impl Defining<'_> {
             });
         }
         let path = search_path(&*self.host)?;
-        let places: Vec<String> = path.into_iter().filter(|name| name != "pg_temp" && name != "pg_catalog").collect();
+        let places: Vec<String> =
+            path.into_iter().filter(|name| name != "pg_temp" && name != "pg_catalog").collect();
         let found = with_tables(self.host, |access| {
             for place in &places {
                 if let Some(oid) = access.cx.schema_oid(place)? {

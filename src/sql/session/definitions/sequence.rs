@@ -89,11 +89,20 @@ impl Defining<'_> {
         let has_bounds = options.iter().any(|o| matches!(o, SequenceOption::Min(_) | SequenceOption::Max(_)));
         parameters.start = match start {
             Some(start) => start,
-            None if has_bounds => if rises { min } else { max },
+            None if has_bounds => {
+                if rises {
+                    min
+                } else {
+                    max
+                }
+            }
             None => parameters.start,
         };
         if parameters.start < min {
-            return Err(invalid(format!("START value ({}) cannot be less than MINVALUE ({min})", parameters.start)));
+            return Err(invalid(format!(
+                "START value ({}) cannot be less than MINVALUE ({min})",
+                parameters.start
+            )));
         }
         if parameters.start > max {
             return Err(invalid(format!(

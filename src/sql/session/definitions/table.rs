@@ -104,7 +104,8 @@ impl Defining<'_> {
         let mut depends_on = Vec::new();
         self.fill_defaults(name, &mut columns, &mut depends_on)?;
         self.mark_key_columns(&mut columns, &constraints)?;
-        let descriptors: Vec<ColumnDescriptor> = columns.iter().map(|column| column.descriptor.clone()).collect();
+        let descriptors: Vec<ColumnDescriptor> =
+            columns.iter().map(|column| column.descriptor.clone()).collect();
         let oid = with_tables(self.host, |access| {
             let new = NewRelation {
                 namespace,

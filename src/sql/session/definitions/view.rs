@@ -18,7 +18,9 @@ use super::names::persistence_of;
 pub(super) fn columns_of(columns: &[OutputColumn]) -> Vec<ColumnDescriptor> {
     let numbered = columns.iter().enumerate();
     numbered
-        .map(|(at, column)| ColumnDescriptor::new(&column.name, at as i16 + 1, column.ty.oid(), column.typmod))
+        .map(|(at, column)| {
+            ColumnDescriptor::new(&column.name, at as i16 + 1, column.ty.oid(), column.typmod)
+        })
         .collect()
 }
 
@@ -94,7 +96,8 @@ impl Defining<'_> {
                 ));
             }
             if old.type_oid != new.type_oid {
-                let name = |oid| crate::sql::types::Type::from_oid(oid).map_or_else(String::new, |ty| ty.sql_name());
+                let name =
+                    |oid| crate::sql::types::Type::from_oid(oid).map_or_else(String::new, |ty| ty.sql_name());
                 return invalid(format!(
                     "cannot change data type of view column \"{}\" from {} to {}",
                     old.name,
