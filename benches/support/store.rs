@@ -6,6 +6,7 @@ use tuskd::access::bootstrap::{Bootstrap, bootstrap, new_incarnation};
 use tuskd::access::control_file::ControlFile;
 use tuskd::access::engine::{LOG_FOLDER, StoreSettings};
 use tuskd::access::managers::managers;
+use tuskd::access::read_ahead::ReadAhead;
 use tuskd::access::recovery::Recovery;
 use tuskd::access::{Engine, EngineSize, Store, StoreSession, map_files};
 use tuskd::os::file::Files;
@@ -103,12 +104,14 @@ pub fn recover(store: &'static Store<'static>) -> u64 {
     let copy = control.checkpoint_copy;
     let folder = directory.join(LOG_FOLDER);
     let mut recovery = Recovery::new(store, managers(), &copy);
-    let mut reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
-    while let Some(record) = reader.next().expect("a log") {
+    let reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
+    let mut ahead = ReadAhead::new(reader);
+    while let Some(record) = ahead.next(&store.storage).expect("a log") {
         recovery.replay(&record).expect("redo");
     }
     let changes = recovery.changes();
     recovery.finish().expect("no page is missing");
+    let reader = ahead.reader();
     let beginning = Beginning {
         timeline: copy.timeline,
         incarnation: new_incarnation().expect("random bytes"),

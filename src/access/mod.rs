@@ -22,6 +22,7 @@ pub mod managers;
 pub mod map_files;
 pub mod message;
 pub mod page_images;
+pub mod read_ahead;
 pub mod recovery;
 pub mod redo;
 pub mod relation_files;

@@ -3,6 +3,8 @@
 //! Nothing here knows of sockets. After an error of an extended message the caller skips messages up to the next Sync;
 //! after each simple query and each Sync it sends [`Session::status`].
 
+mod copy;
+mod cursors;
 mod definitions;
 mod extended;
 mod prepared;
@@ -11,6 +13,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upkeep;
 mod utility;
 
 use std::collections::HashMap;
@@ -23,11 +26,12 @@ use super::analyze::expr::Expr;
 use super::execute::{self, BoxNode, Context, Times};
 use super::functions;
 use super::host::{Host, StatementClass};
-use super::parse::{self, Parsed, Statement};
+use super::parse::tree_ddl::Definition;
+use super::parse::{self, Parsed, Statement, Utility};
 use super::types::{Datum, Formats, Type, Wire};
 pub use extended::{Bind, PortalSource, StatementDescription};
 use prepared::{Portal, Prepared, class_of, utility_of};
-pub use sink::{FieldInfo, ResultSink};
+pub use sink::{CopyInput, FieldInfo, ResultSink};
 use statement::{QueryPlan, row_tag};
 use transaction::Transaction;
 
@@ -37,6 +41,7 @@ pub struct Session {
     transaction: Transaction,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    cursors: HashMap<String, cursors::Cursor>,
     formats: Arc<Formats>,
     formats_version: Option<u64>,
     statement_start: i64,
@@ -144,6 +149,10 @@ impl Session {
                 self.transaction.note_query();
                 self.output_of(host, &plan, Arc::from([]))?
             }
+            Statement::Utility(Utility::Definition(definition)) if host.has_tables() => match &**definition {
+                Definition::Copy(copy) => return self.copy(host, parsed, copy, sink),
+                _ => self.run_utility(host, parsed)?,
+            },
             Statement::Utility(_) => self.run_utility(host, parsed)?,
         };
         match output {
@@ -218,6 +227,7 @@ impl Session {
 
     fn drop_portals(&mut self) {
         self.portals.clear();
+        self.cursors.clear();
     }
 }
 
@@ -257,10 +267,11 @@ fn pump(
 fn name_objects(row: &mut [Datum], fields: &[FieldInfo], ctx: &mut Context<'_>) -> Result<()> {
     for (datum, field) in row.iter_mut().zip(fields) {
         if let Datum::Oid(oid) = datum
-            && field.ty == Type::REGCLASS
+            && field.ty.is_object_name()
+            && field.ty != Type::REGTYPE
             && field.wire == Wire::Text
         {
-            *datum = Datum::text(functions::catalog::class_name(*oid, ctx)?);
+            *datum = Datum::text(functions::catalog::object_name(*oid, field.ty, ctx)?);
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::table::{StateMap, Transactions};
 use super::xid::{State, Xid};
 use crate::ipc::Proc;
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result};
 
 /// Isolation levels; read uncommitted is read committed.
@@ -353,6 +354,7 @@ where
         self.transactions.announce_end();
         // If a page of theirs cannot be read: they are found through their parent, as before.
         let _ = self.transactions.stamp_children(&record.children, State::Committed(lsn), lsn);
+        self.transactions.me.stop_point(StopPoint::CommitReleased);
         if synchronous {
             self.log.flush(lsn)?;
         } else {
@@ -360,6 +362,7 @@ where
             self.transactions.words().acknowledge(lsn);
             self.log.leave(lsn);
         }
+        self.transactions.me.stop_point(StopPoint::CommitDurable);
         self.transactions.forget();
         self.finish();
         Ok(Some(lsn))
@@ -372,6 +375,7 @@ where
         transactions.map.pin(xid, transactions.owner())?;
         let _section = transactions.me.critical_section();
         transactions.mark_committing(xid);
+        transactions.me.stop_point(StopPoint::CommitMarked);
         let mut stamp = |lsn| transactions.stamp(xid, lsn, synchronous);
         Ok(self.log.insert(RecordKind::Commit, &bytes, &mut stamp))
     }
@@ -433,6 +437,7 @@ where
         Ok(()) => log.insert(RecordKind::Abort, &bytes, &mut |_| ()),
         Err(_) => Lsn::INVALID,
     };
+    transactions.me.stop_point(StopPoint::AbortLogged);
     transactions.stamp_children(&record.children, State::Aborted, lsn)?;
     transactions.map.store(record.xid, State::Aborted, lsn)
 }

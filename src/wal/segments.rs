@@ -87,6 +87,7 @@ impl WalSession<'_, '_> {
         let made = self.fill_with_zeroes(&temporary).and_then(|()| {
             self.me.stop_point(StopPoint::WalSegmentMade);
             self.wal.files.rename(&temporary, path).map_err(|e| complaint("rename", &temporary, &e))?;
+            self.me.stop_point(StopPoint::WalSegmentNamed);
             self.sync_names()
         });
         if made.is_err() {
@@ -196,6 +197,7 @@ impl WalSession<'_, '_> {
             Err(error) => return Err(complaint("rename", path, &error)),
         }
         // The log must not be written to a name that a power failure takes away.
+        self.me.stop_point(StopPoint::WalSegmentNamed);
         self.sync_names()?;
         wal.shared.segments_until.store(next.plus(1).start().bytes(), SeqCst);
         Ok(true)

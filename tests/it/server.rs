@@ -7,6 +7,7 @@ mod drivers;
 pub mod durability;
 mod lifecycle;
 mod store;
+mod twophase;
 mod users;
 pub mod workers;
 
@@ -20,10 +21,11 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 16] = [
+pub const TESTS: [&[Test]; 17] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
+    twophase::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,

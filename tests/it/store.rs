@@ -7,6 +7,7 @@ mod faults;
 mod faulty_disk;
 mod full_disk;
 mod kills;
+mod late_disk;
 mod log_damage;
 mod power_failure;
 mod store_world;

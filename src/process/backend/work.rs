@@ -15,6 +15,7 @@ use crate::report::{Report, Result, Severity};
 use crate::sql::host::TransactionEvent;
 use crate::sql::tables::{Access, OpenTables, StoreWork, TYPE_SUPPORT};
 use crate::sync::Monotonic;
+use crate::txn::prepared::Finisher;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
 use crate::wal::{FileSink, Lsn, SyncMethod};
@@ -137,6 +138,27 @@ impl<'s> Work<'s> {
         if let (Some(end), false) = (commit, synchronous) {
             self.unflushed = Some(Lsn::new(end.bytes()));
         }
+        Ok(())
+    }
+
+    /// Prepares the transaction under a name; the session has none behind this.
+    ///
+    /// # Errors
+    /// It is to be rolled back.
+    pub fn prepare(&mut self, ctx: &ProcessContext<'s>, gid: &str, by: Finisher, now: i64) -> Result<()> {
+        // Even one that has done nothing has an id then.
+        self.begin(ctx);
+        let Some(store) = self.store.as_deref_mut() else { return Ok(()) };
+        if store.catalog.has_changes() {
+            // What its commit has to do with files and others' caches is not kept with it yet.
+            let message =
+                "PREPARE TRANSACTION of a transaction that changed definitions is not supported yet";
+            return Err(Report::not_supported(message));
+        }
+        let session = &mut *store.session;
+        let prepared = session.store.engine.prepared;
+        session.transaction.prepare(&prepared, &mut session.locks, (gid, by, now), Vec::new())?;
+        self.has_begun = false;
         Ok(())
     }
 

@@ -32,6 +32,9 @@ pub trait Environment {
     /// The OID of a relation.
     fn relation_oid(&self, schema: Option<&str>, name: &str) -> Result<Option<u32>>;
 
+    /// The sequence that a column's values come from.
+    fn column_sequence(&self, relation: u32, number: i16) -> Result<Option<u32>>;
+
     /// A relation that is used already is locked in another way, too.
     fn note_lock(&self, relation: &Arc<RelationDescriptor>, mode: LockMode) -> Result<()>;
 
@@ -101,6 +104,10 @@ impl Environment for SessionEnvironment<'_> {
         }
         let path = self.path()?;
         self.with_tables(|access| access.cx.oid_by_name(schema, name, path))
+    }
+
+    fn column_sequence(&self, relation: u32, number: i16) -> Result<Option<u32>> {
+        self.with_tables(|access| access.cx.sequence_of_column(relation, number))
     }
 
     fn note_lock(&self, relation: &Arc<RelationDescriptor>, mode: LockMode) -> Result<()> {

@@ -60,6 +60,9 @@ pub fn column_default(
     column: &ColumnDescriptor,
     environment: &dyn Environment,
 ) -> Result<Option<Expr>> {
+    if column.identity.is_some() {
+        return identity_default(relation, column, environment).map(Some);
+    }
     let Some(text) = &column.default else { return Ok(None) };
     let (expr, source) = parse_expression(text)?;
     let mut analyzer = Analyzer::new(&source, environment);
@@ -71,6 +74,23 @@ pub fn column_default(
     let expr = analyzer.expr(&expr)?;
     let ty = column_type(column);
     analyzer.assigned(expr, (ty, column.typmod), &column.name, None).map(Some)
+}
+
+/// The next value of an identity column's sequence.
+fn identity_default(
+    relation: &RelationDescriptor,
+    column: &ColumnDescriptor,
+    environment: &dyn Environment,
+) -> Result<Expr> {
+    let Some(sequence) = environment.column_sequence(relation.oid, column.number)? else {
+        let message = format!("column \"{}\" of relation \"{}\" has no sequence", column.name, relation.name);
+        return Err(Report::error(SqlState::INTERNAL_ERROR, message));
+    };
+    let source = parse::Source { text: "".into(), start: 0, end: 0 };
+    let mut analyzer = Analyzer::new(&source, environment);
+    let sequence = Expr::Const(crate::sql::types::Datum::Oid(sequence), Type::REGCLASS);
+    let value = analyzer.function_call("nextval", vec![(sequence, None)], None, false)?;
+    analyzer.assigned(value, (column_type(column), column.typmod), &column.name, None)
 }
 
 /// A condition on a table's rows.
@@ -172,8 +192,6 @@ fn view_query(relation: &RelationDescriptor, environment: &dyn Environment) -> R
 pub struct Defined {
     /// Its text.
     pub text: String,
-    /// Its type.
-    pub ty: Type,
     /// Places of the columns that it reads.
     pub columns: Vec<usize>,
     /// Sequences and other relations that it names.
@@ -234,14 +252,15 @@ pub fn define(
     };
     let mut relations = Vec::new();
     named_relations(&mut copy, &mut relations);
-    let name =
-        |index: usize| over.columns.get(index).map(|(name, ..)| crate::sql::functions::quote_ident(name));
+    let name = |column: &super::expr::Column| {
+        over.columns.get(column.index).map(|(name, ..)| crate::sql::functions::quote_ident(name))
+    };
     let deparser = super::deparse::Deparser { column: &name, class: over.class_name };
     let Some(text) = deparser.text(&analysed) else {
         return analyzer.not_supported(Some(expr.at), "this expression in a definition");
     };
     let text = if into.is_none() && !text.starts_with('(') { format!("({text})") } else { text };
-    Ok(Defined { text, ty: analysed.ty(), columns, relations })
+    Ok(Defined { text, columns, relations })
 }
 
 fn named_relations(expr: &mut Expr, to: &mut Vec<u32>) {

@@ -8,7 +8,7 @@ mod hash_join;
 pub mod hashing;
 mod joins;
 mod lock_rows;
-mod modify;
+pub mod modify;
 mod nodes;
 pub mod references;
 mod rows;

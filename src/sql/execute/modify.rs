@@ -28,6 +28,11 @@ impl Modify {
         Self { plan, input, is_over: false }
     }
 
+    /// The same, of rows from elsewhere.
+    pub fn with_input(plan: Arc<plan::Modify>, input: BoxNode) -> Self {
+        Self { plan, input, is_over: false }
+    }
+
     /// Writes what one row of the input asks for; the row that `RETURNING` sees, `None`: nothing was written.
     fn write(&self, row: Row, ctx: &mut Context<'_>) -> Result<Option<Row>> {
         match &self.plan.kind {

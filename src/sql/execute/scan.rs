@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::Ctid;
 use crate::access::btree::{Direction, ScanOp};
+use crate::catalog::descriptor::RelationKind;
 use crate::report::Result;
 use crate::sql::plan::{IndexTest, Path, TableScan};
 use crate::sql::tables::{CTID, IndexCondition, IndexCursor, RowBatch, TableCursor, TableShape, with_tables};
@@ -50,6 +51,9 @@ impl TableRows {
         ctx.host.check_interrupts()?;
         if matches!(self.state, State::New) {
             self.begin(ctx)?;
+            if !self.batch.is_empty() {
+                return Ok(true);
+            }
         }
         let view = ctx.view()?;
         let (plan, batch, shape) = (&self.plan, &mut self.batch, &mut self.shape);
@@ -81,6 +85,13 @@ impl TableRows {
     }
 
     fn begin(&mut self, ctx: &mut Context<'_>) -> Result<()> {
+        let relation = &self.plan.relation;
+        if relation.is_fixed || relation.kind == RelationKind::Sequence {
+            self.state = State::Over;
+            let batch = &mut self.batch;
+            self.shape = Some(with_tables(ctx.host, |access| access.made_rows(relation, batch))?);
+            return Ok(());
+        }
         self.state = match &self.plan.path {
             Path::Sequential => State::Sequential(TableCursor::default()),
             Path::Index { tests, .. } => match conditions(tests, ctx)? {

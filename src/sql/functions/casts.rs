@@ -25,9 +25,9 @@ pub fn convert(value: Datum, from: Type, to: Type, _explicit: bool, ctx: &mut Co
         _ => {}
     }
     match (from, to) {
-        (Type::REGCLASS, _) if to.category() == b'S' => {
+        (Type::REGCLASS | Type::REGNAMESPACE | Type::REGROLE | Type::REGPROC, _) if to.category() == b'S' => {
             let oid = if let Datum::Oid(oid) = value { oid } else { 0 };
-            super::catalog::class_name(oid, ctx).map(Datum::text)
+            super::catalog::object_name(oid, from, ctx).map(Datum::text)
         }
         (_, Type::REGCLASS) if from.category() == b'S' => match &value {
             Datum::Text(text) => super::catalog::class_oid(text, ctx).map(Datum::Oid),

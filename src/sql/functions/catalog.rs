@@ -33,6 +33,27 @@ pub fn class_name(oid: u32, ctx: &mut Context<'_>) -> Result<String> {
     })
 }
 
+/// What an OID's type shows in its place.
+pub fn object_name(oid: u32, ty: Type, ctx: &mut Context<'_>) -> Result<String> {
+    if ty == Type::REGCLASS {
+        return class_name(oid, ctx);
+    }
+    if oid == 0 {
+        return Ok("-".to_owned());
+    }
+    let found = match ty {
+        Type::REGNAMESPACE if ctx.host.has_tables() => {
+            with_tables(ctx.host, |access| access.cx.schema_name(oid))?.map(|name| quote_ident(&name))
+        }
+        Type::REGROLE if ctx.host.has_tables() => {
+            super::definitions::role_name(oid, ctx)?.map(|name| quote_ident(&name))
+        }
+        Type::REGPROC => super::function_of(oid).map(|function| quote_ident(function.name)),
+        _ => None,
+    };
+    Ok(found.unwrap_or_else(|| oid.to_string()))
+}
+
 /// Parts of a name with dots.
 pub fn name_parts(text: &str) -> Vec<String> {
     let mut listed = String::new();

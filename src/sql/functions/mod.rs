@@ -10,6 +10,7 @@ pub mod casts;
 pub mod catalog;
 mod dates;
 mod dates_fields;
+mod definitions;
 mod digests;
 mod format;
 mod integers;
@@ -81,7 +82,6 @@ pub struct Function {
     /// `proname`.
     pub name: &'static str,
     /// `oid`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for plans and the catalog, which do not show it yet"))]
     pub oid: u32,
     /// `proargtypes`.
     pub args: &'static [Type],
@@ -258,6 +258,7 @@ const TABLES: &[&[Function]] = &[
     catalog::FUNCTIONS,
     dates::FUNCTIONS,
     dates_fields::FUNCTIONS,
+    definitions::FUNCTIONS,
     digests::FUNCTIONS,
     format::FUNCTIONS,
     log::FUNCTIONS,
@@ -283,6 +284,11 @@ const OPERATORS: &[&[Operator]] = &[
     arrays::OPERATORS,
     patterns::OPERATORS,
 ];
+
+/// The function of an OID.
+pub fn function_of(oid: u32) -> Option<&'static Function> {
+    TABLES.iter().flat_map(|table| table.iter()).find(|function| function.oid == oid)
+}
 
 /// Every function of a name, which may have `pg_catalog` before it.
 pub fn functions_named(name: &str) -> impl Iterator<Item = &'static Function> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::host::{Host, StatementClass};
-use crate::sql::parse::{self, Parsed, Statement};
+use crate::sql::parse::tree_ddl::{Copy, Definition};
+use crate::sql::parse::{self, Parsed, Statement, Utility};
 use crate::sql::types::binary::{receive, utf8};
 use crate::sql::types::{Datum, Type, Wire, input, output};
 
@@ -298,7 +299,14 @@ impl Session {
                 portal.state = PortalState::Done { query: false };
                 return sink.empty().map(|()| false);
             }
-            match self.start_portal(host, &statement, portal)? {
+            let started = match copy_of(&statement).filter(|_| host.has_tables()) {
+                Some((parsed, copy)) => {
+                    host.statement_begins("COPY", &statement.text);
+                    Some(self.copy(host, parsed, copy, sink)?)
+                }
+                None => self.start_portal(host, &statement, portal)?,
+            };
+            match started {
                 Some(tag) => {
                     control = self.ended_by(host, &statement)?;
                     portal.state = PortalState::Done { query: false };
@@ -375,7 +383,6 @@ impl Session {
 
     /// `COMMIT` and its kin end the transaction at once, without waiting for Sync.
     fn ended_by(&mut self, host: &mut dyn Host, statement: &Prepared) -> Result<bool> {
-        use crate::sql::parse::Utility;
         let PreparedKind::Utility(parsed) = &statement.kind else {
             return Ok(false);
         };
@@ -406,6 +413,18 @@ impl Session {
             self.drop_portals();
         }
         finished.map(drop)
+    }
+}
+
+/// The COPY that a statement is, if it is one.
+fn copy_of(statement: &Prepared) -> Option<(&Parsed, &Copy)> {
+    let PreparedKind::Utility(parsed) = &statement.kind else { return None };
+    match utility_of(parsed)? {
+        Utility::Definition(definition) => match &**definition {
+            Definition::Copy(copy) => Some((parsed, copy)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -160,6 +160,11 @@ impl Session {
 pub struct MadeRows(std::vec::IntoIter<Row>);
 
 impl MadeRows {
+    /// These.
+    pub fn new(rows: Vec<Row>) -> Self {
+        Self(rows.into_iter())
+    }
+
     /// All rows of a statement that is run to its end at once.
     pub fn of(mut node: BoxNode, ctx: &mut Context<'_>) -> Result<Self> {
         let mut rows = Vec::new();

@@ -41,6 +41,18 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::Declare { name, options, query } => {
+                    self.declare(host, parsed, name, options, query)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                Definition::Fetch { name, direction, is_move } => {
+                    return self.fetch(host, name, *direction, *is_move);
+                }
+                Definition::Vacuum { is_analyze, options, tables } if host.has_tables() => {
+                    self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
                 definition => {
                     let done = self.define(host, parsed, definition)?;
                     return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
@@ -69,6 +81,7 @@ impl Session {
                 alter_system(host, change)?;
             }
             Utility::Close(None) => self.drop_portals(),
+            Utility::Close(Some(name)) if self.close_cursor(name) => {}
             Utility::Close(Some(name)) => {
                 let message = format!("cursor \"{name}\" does not exist");
                 self.portals
@@ -76,6 +89,21 @@ impl Session {
                     .ok_or_else(|| Report::error(SqlState::INVALID_CURSOR_NAME, message))?;
             }
             Utility::Unlisten => {}
+        }
+        Ok(Output::Done(tag.to_owned()))
+    }
+
+    /// `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`; the tag is that of what really happened.
+    fn two_phase(&mut self, host: &mut dyn Host, what: &str, gid: &str) -> Result<Output> {
+        let mut tag = what;
+        if what == "PREPARE TRANSACTION" {
+            if !self.transaction.prepare(host, gid)? {
+                tag = "ROLLBACK";
+            }
+            self.drop_portals();
+        } else {
+            self.transaction.prevent_in_block(what)?;
+            host.finish_prepared(gid, what == "COMMIT PREPARED")?;
         }
         Ok(Output::Done(tag.to_owned()))
     }
@@ -302,6 +330,12 @@ impl Session {
                 Some(vec![text_field(known.map_or(name, |row| &row.name))])
             }
             Some(Utility::Explain(..)) => Some(vec![text_field("QUERY PLAN")]),
+            Some(Utility::Definition(definition)) => match &**definition {
+                Definition::Fetch { name, is_move: false, .. } => {
+                    self.cursors.get(&name.text).map(|cursor| cursor.fields().to_vec())
+                }
+                _ => None,
+            },
             Some(Utility::Execute(name, _)) => match &self.statement(name)?.kind {
                 PreparedKind::Query(plan) => plan.answered(),
                 _ => None,

@@ -1,15 +1,20 @@
 //! Reading a table from its first block to its last.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Access;
+use super::TableShape;
 use super::batch::{RowBatch, SystemValues};
 use crate::access::Ctid;
 use crate::access::heap::Fetched;
+use crate::access::row::Datum;
 use crate::access::visibility::ReadView;
-use crate::catalog::descriptor::RelationDescriptor;
+use crate::catalog::descriptor::{RelationDescriptor, RelationKind};
+use crate::catalog::fixed;
 use crate::report::Result;
 use crate::storage::buffer::BufferRing;
+use crate::storage::ids::BlockNumber;
 
 /// Blocks that are read at once: their rows stay in a core's own cache until they are looked at.
 const BLOCKS: u32 = 16;
@@ -59,6 +64,36 @@ impl<'t, 's> Access<'_, 't, 's> {
             self.add_headers(relation, batch)?;
         }
         Ok(!batch.is_empty())
+    }
+
+    /// All rows of a relation that is no heap: a catalog that the program has the rows of, or a sequence.
+    pub fn made_rows(
+        &mut self,
+        relation: &Arc<RelationDescriptor>,
+        batch: &mut RowBatch,
+    ) -> Result<Rc<TableShape>> {
+        batch.clear();
+        let shape = self.table(relation)?.shape.clone();
+        let rows = match relation.kind {
+            RelationKind::Sequence => {
+                let counter = self.cx.sequence_counter(relation.oid)?;
+                let values = [
+                    Datum::Int64(counter.last),
+                    Datum::Int64(counter.logged),
+                    Datum::Bool(counter.is_called),
+                ];
+                vec![values.into_iter().map(Datum::to_owned).collect()]
+            }
+            _ => fixed::rows(relation.oid).unwrap_or_default(),
+        };
+        let (mut bytes, address) = (Vec::new(), Ctid::new(BlockNumber::ZERO, 1));
+        for row in rows {
+            let values: Vec<Datum<'_>> = row.iter().map(crate::access::OwnedDatum::as_datum).collect();
+            bytes.clear();
+            shape.layout.encode(&values, &mut bytes)?;
+            batch.push(address, &bytes, SystemValues::default());
+        }
+        Ok(shape)
     }
 
     /// Looks up what rows' headers say; few statements ask.

@@ -217,9 +217,8 @@ fn read(reader: &mut Reader<'_>, ty: Type) -> Result<Datum> {
         Type::CHAR => Datum::Char(reader.array::<1>()?[0]),
         Type::BYTEA => Datum::Bytea(reader.take(reader.0.len())?.into()),
         Type::TID => Datum::Tid(reader.i32()? as u32, reader.i16()? as u16),
-        Type::OID | Type::XID | Type::CID | Type::REGTYPE | Type::REGCLASS | Type::REGPROC => {
-            Datum::Oid(reader.i32()? as u32)
-        }
+        _ if ty.is_object_name() => Datum::Oid(reader.i32()? as u32),
+        Type::OID | Type::XID | Type::CID => Datum::Oid(reader.i32()? as u32),
         Type::XID8 | Type::PG_LSN => Datum::U64(reader.i64()? as u64),
         Type::DATE => Datum::Date(reader.i32()?),
         Type::TIME => {

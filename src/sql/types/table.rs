@@ -46,6 +46,9 @@ types! {
     TIMESTAMPTZ: 1184 "timestamptz" "timestamp with time zone" 8 b'D' true 1185;
     INTERVAL: 1186 "interval" "interval" 16 b'T' true 1187;
     NUMERIC: 1700 "numeric" "numeric" -1 b'N' false 1231;
+    REGPROCEDURE: 2202 "regprocedure" "regprocedure" 4 b'N' false 2207;
+    REGOPER: 2203 "regoper" "regoper" 4 b'N' false 2208;
+    REGOPERATOR: 2204 "regoperator" "regoperator" 4 b'N' false 2209;
     REGCLASS: 2205 "regclass" "regclass" 4 b'N' false 2210;
     REGTYPE: 2206 "regtype" "regtype" 4 b'N' false 2211;
     RECORD: 2249 "record" "record" -1 b'P' false 2287;
@@ -58,6 +61,9 @@ types! {
     UUID: 2950 "uuid" "uuid" 16 b'U' false 2951;
     PG_LSN: 3220 "pg_lsn" "pg_lsn" 8 b'U' false 3221;
     JSONB: 3802 "jsonb" "jsonb" -1 b'U' false 3807;
+    REGNAMESPACE: 4089 "regnamespace" "regnamespace" 4 b'N' false 4090;
+    REGROLE: 4096 "regrole" "regrole" 4 b'N' false 4097;
+    REGCOLLATION: 4191 "regcollation" "regcollation" 4 b'N' false 4192;
     XID8: 5069 "xid8" "xid8" 8 b'U' false 271;
     ANYCOMPATIBLE: 5077 "anycompatible" "anycompatible" 4 b'P' false 0;
     ANYCOMPATIBLEARRAY: 5078 "anycompatiblearray" "anycompatiblearray" -1 b'P' false 0;

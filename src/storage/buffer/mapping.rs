@@ -119,6 +119,41 @@ impl<'s> Mapping<'s> {
         Ok(Found::Missing)
     }
 
+    /// Where [`Self::guess`] will look.
+    #[inline]
+    pub fn bucket_address(&self, tag: BufferTag) -> *const u8 {
+        std::ptr::from_ref(&self.buckets[self.bucket_of(tag)]).cast()
+    }
+
+    /// The buffer that a page most likely is in, if it is in any.
+    #[inline]
+    pub fn guess(&self, tag: BufferTag) -> Option<BufferId> {
+        let link = self.buckets[self.bucket_of(tag)].head.load(Relaxed);
+        self.follow(link).map(|(buffer, _)| buffer)
+    }
+
+    /// Whether a page is in a buffer, or about to be; under the lock, so that what was in one all the time is found.
+    #[cfg(not(model))]
+    pub fn has(&self, me: &'s Proc<'s>, tag: BufferTag) -> bool {
+        let bucket = self.bucket_of(tag);
+        let is_there = || {
+            let mut link = self.buckets[bucket].head.load(Acquire);
+            while let Some((_, descriptor)) = self.follow(link) {
+                if state::has_tag(descriptor, tag) {
+                    return true;
+                }
+                link = descriptor.next.load(Acquire);
+            }
+            false
+        };
+        // Who finds it without the lock need not take that.
+        let guessed = self.guess(tag).is_some_and(|buffer| state::has_tag(self.descriptor(buffer), tag));
+        guessed || {
+            let _guard = self.lock_bucket(me, bucket, Mode::Shared);
+            is_there()
+        }
+    }
+
     /// Gives a pin back and wakes who waits for that.
     pub fn give_back(&self, me: &Proc<'s>, descriptor: &'s BufferDescriptor, pinned: Pinned<'s>) {
         if state::unpin(me, descriptor, pinned) {

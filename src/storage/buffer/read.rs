@@ -10,9 +10,10 @@ use super::ring::BufferRing;
 use super::state::{self, Io, IoEnd, Use};
 use crate::ipc::Mode;
 use crate::ipc::stop_points::StopPoint;
+use crate::os::cpu;
 use crate::report::Result;
 use crate::storage::errors::too_many_pins;
-use crate::storage::ids::BufferTag;
+use crate::storage::ids::{BufferTag, PAGE_SIZE};
 use crate::storage::page::{PageBuf, check};
 use crate::storage::session::StorageSession;
 use crate::sync::Ordering::Acquire;
@@ -72,6 +73,22 @@ impl<'s> StorageSession<'s> {
         Ok(pin)
     }
 
+    /// Has the processor fetch what [`Self::warm`] will need, some time before.
+    #[inline]
+    pub fn warm_mapping(&self, tag: BufferTag) {
+        cpu::prefetch(self.pool.mapping.bucket_address(tag));
+    }
+
+    /// Has the processor fetch what [`Self::read_to_look`] and a look at the page's head and at `offset` will need, some time
+    /// before.
+    #[inline]
+    pub fn warm(&self, tag: BufferTag, offset: usize) {
+        if let Some(buffer) = self.pool.mapping.guess(tag) {
+            cpu::prefetch(std::ptr::from_ref(self.pool.mapping.descriptor(buffer)).cast());
+            self.pool.frames.prefetch(buffer, offset);
+        }
+    }
+
     /// The same with options.
     pub fn read_with(&self, tag: BufferTag, mut options: ReadOptions<'_>) -> Result<PinnedBuffer<'_, 's>> {
         let (pin, is_begun) = self.find_or_begin(tag, &mut options)?;
@@ -88,21 +105,27 @@ impl<'s> StorageSession<'s> {
 
     /// Pins and locks a page that will be made anew, so that what stands in the file does not matter: all zeroes if it was
     /// not in the pool, else as it is.
-    pub fn read_to_init(
+    pub fn read_to_init(&self, tag: BufferTag, options: ReadOptions<'_>) -> Result<ExclusivePage<'_, 's>> {
+        Ok(self.read_to_replace(tag, options, |page| page.fill(0))?.0)
+    }
+
+    /// The same; what it is if it was not in the pool, `make` says, which finds anything there. Whether that was so.
+    pub fn read_to_replace(
         &self,
         tag: BufferTag,
         mut options: ReadOptions<'_>,
-    ) -> Result<ExclusivePage<'_, 's>> {
+        make: impl FnOnce(&mut [u8; PAGE_SIZE]),
+    ) -> Result<(ExclusivePage<'_, 's>, bool)> {
         let (pin, mut is_begun) = self.find_or_begin(tag, &mut options)?;
         loop {
             if is_begun {
                 let content = self.pool.frames.lock(self.me, pin.descriptor(), pin.buffer, Mode::Exclusive);
-                self.pool.frames.fill(pin.buffer, &PageBuf::zeroed());
+                self.pool.frames.make(pin.buffer, make);
                 self.end_io(&pin, IoEnd::Read);
-                return Ok(ExclusivePage::new(content, pin));
+                return Ok((ExclusivePage::new(content, pin), true));
             }
             match state::begin_read(self.me, pin.descriptor()) {
-                Io::NotNeeded => return Ok(pin.lock_exclusive()),
+                Io::NotNeeded => return Ok((pin.lock_exclusive(), false)),
                 Io::Begun => is_begun = true,
                 Io::Busy => self.wait_io(&pin),
             }

@@ -137,6 +137,67 @@ impl<'a> PageRef<'a> {
             Some(pair) => Err(Damage::Line(pair[1].2)),
         }
     }
+
+    /// Works out how the items of the lines that keep theirs are moved together, once the others have none.
+    ///
+    /// # Errors
+    /// What is wrong with the page; then nothing is to be moved.
+    pub fn plan_compaction(self, keeps: impl Fn(u16) -> bool) -> Result<Compaction, Damage> {
+        check::header(self)?;
+        let mut places: Vec<(u16, u16, u16)> = Vec::with_capacity(self.lines().into());
+        for line in 1..=self.lines() {
+            let item = self.item(line)?;
+            if !item.bytes.is_empty() && keeps(line) {
+                places.push((item.offset as u16, item.bytes.len() as u16, line));
+            }
+        }
+        // The highest first: each moves up into what is free, and never over one that has yet to move.
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(pair) = places.windows(2).find(|pair| pair[1].0 + pair[1].1 > pair[0].0) {
+            return Err(Damage::Line(pair[0].2));
+        }
+        let mut compaction = Compaction { runs: Vec::new(), lines: Vec::new(), upper: self.special_start() };
+        places.into_iter().for_each(|place| compaction.add(place));
+        Ok(compaction)
+    }
+}
+
+/// How a page's items are to be moved together, checked beforehand.
+#[derive(Debug)]
+pub struct Compaction {
+    runs: Vec<Run>,
+    /// Lines whose items move, and where to.
+    lines: Vec<(u16, u16)>,
+    upper: usize,
+}
+
+/// Items side by side that move by the same distance.
+#[derive(Debug)]
+struct Run {
+    from: usize,
+    to: usize,
+    length: usize,
+}
+
+impl Compaction {
+    /// The next item downward.
+    fn add(&mut self, (offset, length, line): (u16, u16, u16)) {
+        let (from, length) = (usize::from(offset), usize::from(length));
+        let size = length.next_multiple_of(ITEM_ALIGN);
+        self.upper -= size;
+        let to = self.upper;
+        if to == from {
+            return;
+        }
+        self.lines.push((line, to as u16));
+        match self.runs.last_mut() {
+            Some(run) if run.from == from + size && run.to == to + size => {
+                (run.from, run.to) = (from, to);
+                run.length += size;
+            }
+            _ => self.runs.push(Run { from, to, length }),
+        }
+    }
 }
 
 impl PageMut<'_> {
@@ -261,29 +322,23 @@ impl PageMut<'_> {
     /// What is wrong with the page, which then is left as it was.
     pub fn compact(&mut self) -> Result<(), Damage> {
         self.as_ref().check_items()?;
-        self.drop_last_unused();
-        let page = self.as_ref();
-        let mut places: Vec<(usize, usize, u16)> = Vec::with_capacity(page.lines().into());
-        for line in 1..=page.lines() {
-            let item = page.item(line)?;
-            if !item.bytes.is_empty() {
-                places.push((item.offset, item.bytes.len(), line));
-            }
-        }
-        // The highest first: each moves up into what is free, and never over one that has yet to move.
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        let mut upper = page.special_start();
-        for (offset, length, line) in places {
-            let size = length.next_multiple_of(ITEM_ALIGN);
-            upper -= size;
-            if upper != offset {
-                self.copy_within(offset, upper, length);
-                let word = self.as_ref().u32_at(line_at(line));
-                self.put_u32(line_at(line), word & !0x7fff | upper as u32);
-            }
-        }
-        self.set_upper(upper);
+        let compaction = self.as_ref().plan_compaction(|_| true)?;
+        self.carry_out(&compaction);
         Ok(())
+    }
+
+    /// Moves the items together as was planned for those that are left, and drops unused lines at the end. It neither fails
+    /// nor allocates.
+    pub fn carry_out(&mut self, compaction: &Compaction) {
+        self.drop_last_unused();
+        for Run { from, to, length } in &compaction.runs {
+            self.copy_within(*from, *to, *length);
+        }
+        for (line, offset) in &compaction.lines {
+            let word = self.as_ref().u32_at(line_at(*line));
+            self.put_u32(line_at(*line), word & !0x7fff | u32::from(*offset));
+        }
+        self.set_upper(compaction.upper);
     }
 
     fn drop_last_unused(&mut self) {

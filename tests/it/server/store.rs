@@ -52,7 +52,7 @@ fn outcome(answer: Vec<String>) -> Vec<String> {
     answer.into_iter().filter(|line| !line.starts_with("T ")).collect()
 }
 
-fn crash(mut server: TestServer) -> TestServer {
+pub fn crash(mut server: TestServer) -> TestServer {
     let postmaster = server.postmaster();
     let children = server.children();
     kill_process(postmaster, Signal::KILL).expect("it lives");

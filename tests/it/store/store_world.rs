@@ -32,7 +32,7 @@ pub const PROCESSES: usize = 16;
 pub const SEGMENT_BLOCKS: u32 = 64;
 
 /// Words for tests, one per process and then some.
-pub const WORDS: usize = 64;
+pub const WORDS: usize = 96;
 
 /// Words, zero at first.
 #[repr(C, align(64))]
@@ -40,7 +40,7 @@ pub struct Words {
     words: [AtomicU64; WORDS],
 }
 
-shared_layout!(Words, size 512, align 64, {
+shared_layout!(Words, size 768, align 64, {
     0 => words: [AtomicU64; WORDS],
 });
 
