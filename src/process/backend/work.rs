@@ -153,7 +153,15 @@ impl<'s> Work<'s> {
             ));
         }
         // Even one that has done nothing has an id then.
-        let session = self.begin(ctx);
+        self.begin(ctx);
+        let Some(store) = self.store.as_deref_mut() else { return Ok(()) };
+        if store.catalog.has_changes() {
+            // What its commit has to do with files and others' caches is not kept with it yet.
+            let message =
+                "PREPARE TRANSACTION of a transaction that changed definitions is not supported yet";
+            return Err(Report::not_supported(message));
+        }
+        let session = &mut *store.session;
         let prepared = session.store.engine.prepared;
         session.transaction.prepare(&prepared, &mut session.locks, (gid, by, now), Vec::new())?;
         self.has_begun = false;
