@@ -64,6 +64,7 @@ impl<'a, 's> ReadAhead<'a, 's> {
     ///
     /// # Errors
     /// As [`WalReader::next`].
+    #[expect(clippy::should_implement_trait, reason = "records borrow from the queue")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>> {
         if self.at == self.queue.len() && !self.fill()? {
             return Ok(None);
