@@ -17,7 +17,9 @@ mod statement_log;
 mod store;
 mod store_views;
 mod tcp;
+mod twophase;
 mod views;
+mod waiting;
 mod work;
 
 use std::os::fd::{AsFd, OwnedFd};

@@ -5,8 +5,10 @@ mod archiving;
 mod connections;
 mod drivers;
 pub mod durability;
+mod faults;
 mod lifecycle;
 mod store;
+mod twophase;
 mod users;
 pub mod workers;
 
@@ -20,10 +22,11 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 16] = [
+pub const TESTS: [&[Test]; 18] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
+    twophase::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,
@@ -33,6 +36,7 @@ pub const TESTS: [&[Test]; 16] = [
     connections::differ::TESTS,
     connections::tcp::TESTS,
     durability::TESTS,
+    faults::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

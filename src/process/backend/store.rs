@@ -13,7 +13,8 @@ use crate::os::file::Files;
 use crate::report::{Report, Result, Severity, SqlState};
 use crate::sql::host::{Host, TransactionEvent};
 use crate::sql::store::{
-    AdvisoryKey, AdvisoryLock, ControlPart, LogFolder, LogMessage, LogPositions, StoreHost, TransactionFate,
+    AdvisoryKey, AdvisoryLock, ControlPart, LogFolder, LogMessage, LogPositions, StoreHost, TableWork,
+    TransactionFate,
 };
 use crate::sql::types::{Datum, Row};
 use crate::storage::files::SEGMENT_BLOCKS;
@@ -42,6 +43,15 @@ impl Backend<'_, '_, '_> {
 }
 
 impl StoreHost for Backend<'_, '_, '_> {
+    fn has_tables(&self) -> bool {
+        true
+    }
+
+    fn with_tables(&mut self, work: TableWork<'_>) -> Result<()> {
+        let deadlines = (self.state.statement_deadline, self.state.transaction_deadline);
+        self.state.work.with_tables(self.ctx, deadlines, work)
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.state.work.commit(self.ctx, now())
     }
@@ -122,6 +132,15 @@ impl StoreHost for Backend<'_, '_, '_> {
 
     fn blocking_pids(&mut self, pid: i32) -> Result<Vec<i32>> {
         Ok(self.blockers(pid))
+    }
+
+    fn prepare_transaction(&mut self, gid: &str) -> Result<()> {
+        let finisher = self.finisher()?;
+        self.state.work.prepare(self.ctx, gid, finisher, now())
+    }
+
+    fn finish_prepared(&mut self, gid: &str, is_commit: bool) -> Result<()> {
+        self.end_prepared(gid, is_commit)
     }
 
     fn checkpoint(&mut self) -> Result<()> {

@@ -35,7 +35,7 @@ fn session(server: &TestServer) -> Client {
 }
 
 /// Waits until a query answers this.
-fn wait_for(client: &mut Client, sql: &str, expected: &str) {
+pub fn wait_for(client: &mut Client, sql: &str, expected: &str) {
     let started = Instant::now();
     loop {
         let value = client.value(sql);
@@ -52,7 +52,7 @@ fn outcome(answer: Vec<String>) -> Vec<String> {
     answer.into_iter().filter(|line| !line.starts_with("T ")).collect()
 }
 
-fn crash(mut server: TestServer) -> TestServer {
+pub fn crash(mut server: TestServer) -> TestServer {
     let postmaster = server.postmaster();
     let children = server.children();
     kill_process(postmaster, Signal::KILL).expect("it lives");
