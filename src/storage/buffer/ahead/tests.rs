@@ -1,3 +1,5 @@
+//! Reads ahead of a small file: what lands, what does not, and how many may fly.
+
 use super::*;
 use crate::os::file::{Files, How};
 use crate::storage::ids::{BlockNumber, Fork, RelFile};
