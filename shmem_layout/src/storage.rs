@@ -109,8 +109,10 @@ pub struct StorageShared {
     pub syncs_by_writers: AtomicU64,
     /// Guards the table of files to be synced.
     pub sync_table: LwLockState,
+    /// Writes to relations' files, extensions and cuts included, that were begun since the start.
+    pub writes: AtomicU64,
     /// Zero.
-    pub reserved: [u8; 16],
+    pub reserved: [u8; 8],
 }
 
 shared_layout!(StorageShared, size 128, align 64, {
@@ -122,7 +124,8 @@ shared_layout!(StorageShared, size 128, align 64, {
     80 => sync_failure: AtomicU64,
     88 => syncs_by_writers: AtomicU64,
     96 => sync_table: LwLockState,
-    112 => reserved: [u8; 16],
+    112 => writes: AtomicU64,
+    120 => reserved: [u8; 8],
 });
 
 /// A file that waits to be synced, or to be removed after the next checkpoint.
