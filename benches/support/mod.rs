@@ -5,6 +5,7 @@
 //! (the rest). Peers are processes, as in the server. criterion starts no thread without its
 //! `rayon` feature, so a bench may fork; `ForkedPeer::spawn` asserts it.
 #![allow(dead_code, reason = "every bench compiles all of this and uses a part")]
+pub mod bank;
 pub mod broadcast;
 pub mod condition;
 pub mod eventfd;
@@ -49,8 +50,28 @@ pub fn bench<M: Measured>(
     mut make: impl FnMut() -> M,
 ) {
     let mut measured = None;
+    let wants_least = std::env::var_os("TUSKD_LEAST").is_some();
     group.bench_function(id, |bencher| {
+        let is_new = measured.is_none();
         let measured = measured.get_or_insert_with(&mut make);
+        if wants_least && is_new {
+            least(measured);
+        }
         bencher.iter_custom(|iterations| measured.measure(iterations));
     });
+}
+
+/// Prints what one operation takes in the quietest moments, for a machine that has other things to do: slices of about a
+/// millisecond, in some of which nothing else runs. By `TUSKD_LEAST=1 cargo bench --bench NAME -- --test`.
+fn least(measured: &mut impl Measured) {
+    const SLICES: usize = 3000;
+    let mut iterations = 1;
+    while measured.measure(iterations) < Duration::from_micros(800) {
+        iterations *= 2;
+    }
+    let mut slices: Vec<_> = (0..SLICES).map(|_| measured.measure(iterations)).collect();
+    slices.sort_unstable();
+    let nanos = |at: usize| slices[at].as_nanos() as f64 / iterations as f64;
+    let [least, tenth, median] = [0, SLICES / 10, SLICES / 2].map(nanos);
+    println!("\nleast {least:.2} ns, tenth {tenth:.2} ns, median {median:.2} ns");
 }

@@ -6,6 +6,7 @@ use tuskd::access::bootstrap::{Bootstrap, bootstrap, new_incarnation};
 use tuskd::access::control_file::ControlFile;
 use tuskd::access::engine::{LOG_FOLDER, StoreSettings};
 use tuskd::access::managers::managers;
+use tuskd::access::read_ahead::ReadAhead;
 use tuskd::access::recovery::Recovery;
 use tuskd::access::{Engine, EngineSize, Store, StoreSession, map_files};
 use tuskd::os::file::Files;
@@ -14,6 +15,8 @@ use tuskd::txn::serializable::Granularity;
 use tuskd::wal::{Beginning, FlushSettings, Incarnation, SyncMethod, WalReader};
 
 use super::world::World;
+use shmem_layout::ProcessId;
+use tuskd::shmem::RegionSpec;
 
 /// A data directory, as `init` leaves it; removed with this value.
 pub struct DataDirectory(pub PathBuf);
@@ -21,7 +24,11 @@ pub struct DataDirectory(pub PathBuf);
 impl DataDirectory {
     /// A new one.
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tuskd-bench-{name}-{}", std::process::id()));
+        Self::at(std::env::temp_dir().join(format!("tuskd-bench-{name}-{}", std::process::id())))
+    }
+
+    /// A new one in this place.
+    pub fn at(path: PathBuf) -> Self {
         let _ = std::fs::remove_dir_all(&path);
         for folder in
             [LOG_FOLDER, "pg_wal/archive_status", map_files::FOLDER, "base/5", "global", "pg_twophase"]
@@ -43,15 +50,21 @@ impl Drop for DataDirectory {
 
 /// Fresh shared memory over a data directory.
 pub struct Opened {
-    world: World,
+    /// Its shared memory.
+    pub world: World,
     engine: &'static Engine<'static>,
 }
 
 impl Opened {
     /// With so many pages in the pool, for at most four processes.
     pub fn new(directory: &Path, buffers: usize) -> Self {
+        Self::with(directory, buffers, 4, &[])
+    }
+
+    /// The same for so many processes, with regions of the bench's own.
+    pub fn with(directory: &Path, buffers: usize, processes: usize, more: &[RegionSpec]) -> Self {
         let size = EngineSize {
-            processes: 4,
+            processes,
             prepared: 0,
             buffers,
             wal_buffers: 64 << 20,
@@ -59,21 +72,27 @@ impl Opened {
             locks_per_transaction: 64,
             reads_per_transaction: 64,
         };
-        let world = World::new(4, &Engine::region_specs(size));
+        let specs = [Engine::region_specs(size), more.to_vec()].concat();
+        let world = World::new(processes, &specs);
         let engine = Engine::open(world.segment(), directory.to_owned(), Files::new()).expect("just planned");
         Self { world, engine: Box::leak(Box::new(engine)) }
     }
 
     /// The store of another process; the log has not begun before [`recover`].
     pub fn store(&mut self) -> &'static Store<'static> {
+        let id = self.world.claim();
+        self.store_of(id, SyncMethod::Fdatasync)
+    }
+
+    /// The same of the calling process, which is to have this slot.
+    pub fn store_of(&self, id: ProcessId, sync_method: SyncMethod) -> &'static Store<'static> {
         let settings = StoreSettings {
-            sync_method: SyncMethod::Fdatasync,
+            sync_method,
             flush: FlushSettings::default(),
             files: Files::new(),
             max_open: 100,
             segment_blocks: SEGMENT_BLOCKS,
         };
-        let id = self.world.claim();
         Box::leak(Box::new(Store::new(self.engine, self.world.enter(id), &settings)))
     }
 }
@@ -85,12 +104,14 @@ pub fn recover(store: &'static Store<'static>) -> u64 {
     let copy = control.checkpoint_copy;
     let folder = directory.join(LOG_FOLDER);
     let mut recovery = Recovery::new(store, managers(), &copy);
-    let mut reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
-    while let Some(record) = reader.next().expect("a log") {
+    let reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
+    let mut ahead = ReadAhead::new(reader);
+    while let Some(record) = ahead.next(&store.storage).expect("a log") {
         recovery.replay(&record).expect("redo");
     }
     let changes = recovery.changes();
     recovery.finish().expect("no page is missing");
+    let reader = ahead.reader();
     let beginning = Beginning {
         timeline: copy.timeline,
         incarnation: new_incarnation().expect("random bytes"),

@@ -12,6 +12,7 @@ use super::checkpoints::{Count, Request};
 use super::control_file::{ControlFile, DbState, now};
 use super::engine::{LOG_FOLDER, Store};
 use super::twophase;
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result, Severity, SqlState};
 use crate::storage::buffer::{Pace, Written};
 use crate::storage::files::Synced;
@@ -79,20 +80,25 @@ pub fn perform(
         ControlFile::update(engine.data_directory(), files, |control| control.state = DbState::ShuttingDown)?;
     }
     let redo = store.log.with(|log| log.begin_checkpoint())?.start;
+    store.me.stop_point(StopPoint::CheckpointBegun);
     // What every snapshot shows, and a start too.
     let horizon = engine.words.horizon(&store.log).min(super::shared_log::to_txn(engine.wal.durable()));
     store.transactions.map().narrow(horizon)?;
     let checkpoint = gather(store, redo, is_shutdown);
     let map_written = write_map(store)?;
+    store.me.stop_point(StopPoint::CheckpointMapWritten);
     let with_unlogged =
         request.has(Request::SHUTDOWN.with(Request::END_OF_RECOVERY).with(Request::FLUSH_ALL));
     write_prepared(store, redo)?;
     let written = store.storage.checkpoint_write(with_unlogged, pace)?;
+    store.me.stop_point(StopPoint::CheckpointWritten);
     let write_time = since(started);
     let sync_started = Monotonic::now();
     let synced = store.storage.files().sync_all()?;
     let sync_time = since(sync_started);
+    store.me.stop_point(StopPoint::CheckpointSynced);
     let record = insert(store, &checkpoint, request)?;
+    store.me.stop_point(StopPoint::CheckpointLogged);
     ControlFile::update(engine.data_directory(), files, |control| {
         control.checkpoint = record.start;
         control.checkpoint_copy = checkpoint;
@@ -103,6 +109,7 @@ pub fn perform(
             control.state = DbState::ShutDown;
         }
     })?;
+    store.me.stop_point(StopPoint::CheckpointNamed);
     twophase::remove_ended(engine.data_directory(), |xid| has_no_end(store, xid))?;
     store.transactions.map().pages().remove_wide_below(checkpoint.narrow_below)?;
     let (retired, added) = retire(store, redo, keep, is_shutdown, may_go)?;
@@ -139,11 +146,7 @@ fn gather(store: &Store<'_>, redo: Lsn, is_shutdown: bool) -> CheckPoint {
 fn write_map(store: &Store<'_>) -> Result<u64> {
     let map = store.transactions.map();
     let written = map.write_all()?;
-    // What the kernel has dropped it says once.
-    map.pages().sync_all().map_err(|mut report| {
-        report.severity = Severity::Panic;
-        report
-    })?;
+    map.pages().sync_all()?;
     Ok(written)
 }
 

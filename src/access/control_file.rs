@@ -24,7 +24,7 @@ pub const PATH: &str = "global/pg_control";
 pub const CONTROL_VERSION: u32 = 18_001;
 
 /// What the system's own tables are like.
-pub const CATALOG_VERSION: u32 = 202_611_211;
+pub const CATALOG_VERSION: u32 = 202_611_212;
 
 /// Version of the pages' checksums, which are always on.
 pub const CHECKSUM_VERSION: u32 = 1;

@@ -1,18 +1,19 @@
 //! The transaction map's pages in files: `pg_xact/w…` has wide pages, `pg_xact/n…` narrow ones, a file every 256 pages.
 //!
-//! Pages have no checksum and no LSN of their own: each word changes for itself, at a time, and redo stamps every
-//! transaction that ended behind the redo position again. What is older was durable before a checkpoint said so.
+//! Pages have no LSN of their own: each word changes for itself, at a time, and redo stamps every transaction that ended
+//! behind the redo position again. What is older was durable before a checkpoint said so. Each sector has its own check
+//! (`sectors.rs`): a flipped bit would turn a rolled-back transaction into a committed one.
+
+mod sectors;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytemuck::bytes_of_mut;
-
 use super::shared_log::{SharedLog, to_wal};
 use crate::os::file::{DataFile, Files, How};
-use crate::report::{Report, Result};
+use crate::report::{Report, ReportExt, Result, Severity, SqlState};
 use crate::storage::errors::failed_write;
 use crate::txn::map::{MapPage, MapStore, WIDE_IDS, Words};
 use crate::txn::{Lsn, Xid};
@@ -21,7 +22,6 @@ use crate::txn::{Lsn, Xid};
 pub const FOLDER: &str = "pg_xact";
 
 const PAGES_PER_FILE: u64 = 256;
-const PAGE: u64 = size_of::<Words>() as u64;
 /// Files kept open.
 const OPEN_FILES: usize = 8;
 
@@ -44,7 +44,7 @@ impl<'s> MapFiles<'s> {
             MapPage::Wide(number) => ('w', number),
             MapPage::Narrow(number) => ('n', number),
         };
-        (format!("{kind}{:012X}", number / PAGES_PER_FILE), number % PAGES_PER_FILE * PAGE)
+        (format!("{kind}{:012X}", number / PAGES_PER_FILE), number % PAGES_PER_FILE * sectors::PAGE as u64)
     }
 
     /// Does something with the file of a page; `None`: there is none, and it was not to be made.
@@ -82,12 +82,20 @@ impl<'s> MapFiles<'s> {
     }
 
     /// Makes all that was written durable: part of a checkpoint.
+    ///
+    /// # Errors
+    /// PANIC if a sync failed: what the kernel has dropped it says once, and the next sync would succeed.
     pub fn sync_all(&self) -> Result<()> {
+        let panic = |what: &str, name: &str, error: &io::Error| {
+            let mut report = self.failed(what, name, error);
+            report.severity = Severity::Panic;
+            report
+        };
         for name in self.names()? {
             let synced = self.with(&name, false, |file| self.files.sync_data(file));
-            synced.map_err(|e| self.failed("fsync file", &name, &e))?;
+            synced.map_err(|e| panic("fsync file", &name, &e))?;
         }
-        self.files.sync_folder(&self.folder).map_err(|e| self.failed("fsync directory", "", &e))
+        self.files.sync_folder(&self.folder).map_err(|e| panic("fsync directory", "", &e))
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -107,30 +115,19 @@ impl<'s> MapFiles<'s> {
 impl MapStore for MapFiles<'_> {
     fn read(&self, page: MapPage, words: &mut Words) -> Result<bool> {
         let (name, offset) = Self::name(page);
-        words.fill(0);
-        let read = self.with(&name, false, |file| {
-            let mut length = 0;
-            let bytes = bytes_of_mut(words);
-            while length < bytes.len() {
-                match self.files.read_at(file, &mut bytes[length..], offset + length as u64)? {
-                    0 => break,
-                    count => length += count,
-                }
-            }
-            Ok(length)
-        });
-        let read = read.map_err(|e| self.failed("read file", &name, &e))?;
-        for word in words.iter_mut() {
-            *word = u64::from_le(*word);
-        }
         // A hole, and what was cut off, is zeroes: no id of such a page has ended.
+        let mut bytes = [0; sectors::PAGE];
+        let read = self.with(&name, false, |file| self.files.read_at(file, &mut bytes, offset));
+        let read = read.map_err(|e| self.failed("read file", &name, &e))?;
+        words.fill(0);
+        sectors::decode(page, &bytes, words).ok_or_else(|| invalid(&name, offset))?;
         Ok(read.is_some_and(|length| length > 0))
     }
 
     fn write(&self, page: MapPage, words: &Words, lsn: Lsn) -> Result<()> {
         self.log.make_durable(to_wal(lsn))?;
         let (name, offset) = Self::name(page);
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = sectors::encode(page, words);
         let written = self.with(&name, true, |file| self.files.write_all_at(file, &bytes, offset));
         written.map_err(|e| self.failed("write file", &name, &e))?;
         Ok(())
@@ -157,6 +154,14 @@ impl MapFiles<'_> {
         }
         Ok(())
     }
+}
+
+/// As for a page of a relation.
+fn invalid(name: &str, offset: u64) -> Box<Report> {
+    let block = offset / sectors::PAGE as u64;
+    let message = format!("invalid page in block {block} of relation \"{FOLDER}/{name}\"");
+    let detail = "A sector of the transaction map has a wrong checksum.";
+    Report::error(SqlState::DATA_CORRUPTED, message).with_detail(detail.to_owned())
 }
 
 #[cfg(test)]

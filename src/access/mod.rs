@@ -20,6 +20,7 @@ pub mod heap;
 pub mod managers;
 pub mod map_files;
 pub mod message;
+pub mod read_ahead;
 pub mod recovery;
 pub mod redo;
 pub mod relation_files;

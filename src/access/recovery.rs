@@ -12,6 +12,7 @@ use super::redo::Redo;
 use super::rmgr::{ResourceManagers, TRANSACTION};
 use super::shared_log::to_txn;
 use crate::report::{Report, Result, SqlState};
+use crate::storage::StorageSession;
 use crate::sync::Ordering::SeqCst;
 use crate::txn::log::RecordKind;
 use crate::txn::prepared::PreparedState;
@@ -53,6 +54,11 @@ impl<'t, 's> Recovery<'t, 's> {
             changes: 0,
             prepared: BTreeMap::new(),
         }
+    }
+
+    /// The pages.
+    pub fn storage(&self) -> &'t StorageSession<'s> {
+        self.redo.storage()
     }
 
     /// A transaction that a checkpoint knew to be prepared.

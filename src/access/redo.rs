@@ -5,7 +5,7 @@
 //! may be left ([`MissingPages`]).
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::relation_files::MadeFiles;
 use super::rmgr::ResourceManagers;
@@ -83,12 +83,20 @@ pub struct Redo<'a, 's> {
     managers: ResourceManagers<'a>,
     missing: MissingPages,
     made: MadeFiles,
+    /// Forks known to have at least so many blocks: nobody else changes that meanwhile.
+    lengths: RefCell<BTreeMap<RelFork, u32>>,
 }
 
 impl<'a, 's> Redo<'a, 's> {
     /// Through this session.
     pub fn new(storage: &'a StorageSession<'s>, managers: ResourceManagers<'a>) -> Self {
-        Self { storage, managers, missing: MissingPages::default(), made: MadeFiles::default() }
+        Self {
+            storage,
+            managers,
+            missing: MissingPages::default(),
+            made: MadeFiles::default(),
+            lengths: RefCell::default(),
+        }
     }
 
     /// The pages and files.
@@ -99,6 +107,11 @@ impl<'a, 's> Redo<'a, 's> {
     /// Pages that were not there.
     pub fn missing(&self) -> &MissingPages {
         &self.missing
+    }
+
+    /// A file was removed or cut off.
+    pub fn forget_lengths(&self, file: RelFile) {
+        self.lengths.borrow_mut().retain(|fork, _| fork.file != file);
     }
 
     /// Files of transactions whose end has not come yet.
@@ -156,13 +169,19 @@ impl<'a, 's> Redo<'a, 's> {
         tag: BufferTag,
     ) -> Result<ExclusivePage<'a, 's>> {
         self.make_long_enough(tag)?;
-        let mut page = self.storage.read_to_init(tag, ReadOptions::default())?;
-        if page.page().lsn() < record.end.bytes() {
+        let end = record.end.bytes();
+        let restore = |page: &mut _| {
+            block.restore(page);
+        };
+        let (mut page, is_made) = self.storage.read_to_replace(tag, ReadOptions::default(), restore)?;
+        if is_made {
+            page.mark_dirty_at(end);
+        } else if page.page().lsn() < end {
             page.mark_dirty();
             let mut view = page.page_mut();
             let bytes = view.bytes_mut().first_chunk_mut().expect("a page has as many bytes");
             block.restore(bytes);
-            page.set_lsn(record.end.bytes());
+            page.set_lsn(end);
         }
         Ok(page)
     }
@@ -174,12 +193,17 @@ impl<'a, 's> Redo<'a, 's> {
 
     /// A file may have been removed, or cut off, behind this record; then it comes back for a while.
     fn make_long_enough(&self, tag: BufferTag) -> Result<()> {
-        let (files, fork) = (self.storage.files(), tag.rel_fork());
+        let (files, fork, wanted) = (self.storage.files(), tag.rel_fork(), tag.block.get() + 1);
+        if self.lengths.borrow().get(&fork).is_some_and(|blocks| *blocks >= wanted) {
+            return Ok(());
+        }
         if !files.exists(fork)? {
             files.create_folder(tag.file)?;
             files.create(fork, true)?;
         }
-        self.storage.extend_to(fork, tag.block.get() + 1)
+        self.storage.extend_to(fork, wanted)?;
+        self.lengths.borrow_mut().insert(fork, files.blocks(fork)?);
+        Ok(())
     }
 
     fn tag(&self, record: &Record<'_>, block: &BlockReference<'_>) -> Result<BufferTag> {

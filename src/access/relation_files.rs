@@ -303,6 +303,7 @@ fn remove_in_redo(redo: &Redo<'_, '_>, file: RelFile) -> Result<()> {
     // What cannot be removed takes room and does no harm.
     let _ = redo.storage().files().remove(file, true);
     redo.missing().forget(file);
+    redo.forget_lengths(file);
     Ok(())
 }
 
@@ -354,6 +355,7 @@ fn redo_truncate(redo: &Redo<'_, '_>, record: &Record<'_>, file: RelFile, blocks
         clear_behind(&mut page.page_mut(), blocks);
         page.mark_dirty_at(record.end.bytes());
     }
+    redo.forget_lengths(file);
     for (fork, blocks) in [(Fork::VisibilityMap, map_blocks(blocks)), (Fork::Main, blocks)] {
         let fork = RelFork { file, fork };
         if redo.storage().files().exists(fork)? {

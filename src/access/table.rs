@@ -17,6 +17,7 @@ use super::heap::{self, Conflict, Fetched, Heap, HeapOptions, Indexed, Outcome, 
 use super::relation_files::TransactionFiles;
 use super::row::{Datum, RowLayout, RowReader};
 use super::visibility::{Dirty, Fates, ReadView};
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::buffer::BufferRing;
 use crate::txn::locks::LockError;
@@ -177,7 +178,9 @@ impl<'t, 's> Table<'t, 's> {
         Ok(entered.map(|()| ctid))
     }
 
-    /// Replaces a version of a row. Values that stay as they were may be given as they are stored.
+    /// Replaces a version of a row. Values that stay as they were may be given as they are stored. The snapshot that showed it
+    /// is in use until this is done: without one the version may be pruned meanwhile, and another have its line. So for
+    /// [`Self::delete`] and [`Self::lock`].
     ///
     /// # Errors
     /// As [`Self::insert`].
@@ -284,6 +287,7 @@ impl<'t, 's> Table<'t, 's> {
         ctid: Ctid,
         writing: &mut Writing<'_, '_>,
     ) -> Result<Written<()>> {
+        session.store.me.stop_point(StopPoint::RowInserted);
         for (number, index) in self.indexes.iter().enumerate() {
             let mut bytes = Vec::new();
             let key = self.key(session, number, values, &mut bytes)?;
@@ -345,7 +349,11 @@ impl<'t, 's> Table<'t, 's> {
         let mut entries = self.indexes[index].tree.scan(keys, ScanOptions::default());
         while let Some(entry) = entries.next(Direction::Forward)? {
             match self.heap.fetch_with(session, &fates, view, entry, |tuple| read(tuple.row()))? {
-                Fetched::Row(ctid, made) => return Ok(Some((ctid, made))),
+                Fetched::Row(ctid, made) => {
+                    // Dead entries may have stood before it.
+                    entries.end()?;
+                    return Ok(Some((ctid, made)));
+                }
                 Fetched::Nothing { is_dead: true } => entries.kill_current(),
                 Fetched::Nothing { is_dead: false } => {}
             }

@@ -77,6 +77,24 @@ impl Mapping {
         self.advise(Advice::LinuxPopulateWrite)
     }
 
+    /// The same for the `len` bytes from `offset` on, whole pages of them.
+    ///
+    /// # Panics
+    /// If they do not lie within the mapping.
+    pub fn populate_part(&self, offset: usize, len: usize) -> io::Result<()> {
+        assert!(offset <= self.len && len <= self.len - offset, "{len} bytes at {offset} of {}", self.len);
+        let start = offset.next_multiple_of(page_size());
+        let end = (offset + len) / page_size() * page_size();
+        if start >= end {
+            return Ok(());
+        }
+        // SAFETY: within this mapping, as just checked; no content changes.
+        let call = || unsafe {
+            madvise(self.base.as_ptr().byte_add(start), end - start, Advice::LinuxPopulateWrite)
+        };
+        Ok(retry_on_intr(call)?)
+    }
+
     /// Asks for transparent huge pages. Whether they come shows in [`Mapping::pmd_mapped_bytes`] once the
     /// memory has been touched.
     pub fn advise_huge(&self) -> io::Result<()> {

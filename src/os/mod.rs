@@ -7,6 +7,8 @@
 pub mod clock;
 // The program's own code on huge pages, so that children inherit it whole.
 pub mod code;
+// Hints to the processor's cache.
+pub mod cpu;
 // Users, and becoming another.
 pub mod credentials;
 // Readiness of descriptors, for where there is no ring.

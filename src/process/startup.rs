@@ -19,6 +19,7 @@ use crate::access::control_file::{ControlFile, DbState};
 use crate::access::data_sync::{SyncEverything, sync_data_directory};
 use crate::access::engine::LOG_FOLDER;
 use crate::access::managers::managers;
+use crate::access::read_ahead::ReadAhead;
 use crate::access::recovery::Recovery;
 use crate::access::twophase;
 use crate::config;
@@ -115,7 +116,7 @@ fn read_checkpoint(folder: &Path, control: &ControlFile) -> Result<CheckPoint> {
 
 /// Reading and replaying, with what the log is told of it.
 struct Replay {
-    reader: WalReader,
+    ahead: ReadAhead,
     redo: Lsn,
     checkpoint: Lsn,
     was_stopped: bool,
@@ -135,7 +136,12 @@ impl Replay {
         }
         let now = Monotonic::now();
         Self {
-            reader: WalReader::of_incarnation(folder, copy.timeline, copy.redo, copy.incarnation),
+            ahead: ReadAhead::new(WalReader::of_incarnation(
+                folder,
+                copy.timeline,
+                copy.redo,
+                copy.incarnation,
+            )),
             redo: copy.redo,
             checkpoint: control.checkpoint,
             was_stopped,
@@ -153,7 +159,7 @@ impl Replay {
         ctx: &mut ProcessContext<'_>,
         recovery: &mut Recovery<'_, '_>,
     ) -> std::result::Result<LogEnd, Ended> {
-        while let Some(record) = self.reader.next()? {
+        while let Some(record) = self.ahead.next(recovery.storage())? {
             recovery.replay(&record)?;
             if !self.has_begun && recovery.changes() > 0 {
                 self.has_begun = true;
@@ -167,13 +173,13 @@ impl Replay {
                 self.look(ctx, &name, at)?;
             }
         }
-        let at = self.reader.end();
+        let at = self.ahead.reader().end();
         if at <= self.checkpoint {
             let message = "WAL ends before consistent recovery point";
             return Err(Report::fatal(SqlState::DATA_CORRUPTED, message).into());
         }
         self.tell_end(ctx, recovery);
-        let incarnation = self.reader.incarnation().unwrap_or(Incarnation(0));
+        let incarnation = self.ahead.reader().incarnation().unwrap_or(Incarnation(0));
         Ok(LogEnd { at, incarnation })
     }
 
@@ -199,7 +205,7 @@ impl Replay {
         if self.was_stopped && !self.has_begun {
             return;
         }
-        if let Some(stop) = self.reader.stop() {
+        if let Some(stop) = self.ahead.reader().stop() {
             ctx.log(&messages::stop(stop, ctx.server.engine.wal.timeline()));
         }
         if !self.has_begun {

@@ -162,6 +162,11 @@ impl Segment {
         self.mapping.populate_write()
     }
 
+    /// The same for a part of it.
+    pub fn prefault_part(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.mapping.populate_part(offset, len)
+    }
+
     /// The directory.
     pub fn regions(&self) -> &[RegionEntry] {
         &self.header.regions[..self.header.region_count as usize]

@@ -16,6 +16,7 @@ use super::locks::OwnerIndex;
 use super::lsn::Lsn;
 use super::table::{StateMap, TransactionWords};
 use super::xid::{State, Xid};
+use crate::ipc::stop_points::StopPoint;
 use crate::ipc::{LwLock, LwLockGuard, Mode, Proc, WaitEvent};
 use crate::report::{Report, Result};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -206,6 +207,7 @@ impl<'a, 's, S: MapStore> PagedMap<'a, 's, S> {
         }
         let words: Words = std::array::from_fn(|i| frame.words[i].load(Acquire));
         let written = self.store.write(page, &words, Lsn::new(frame.lsn.load(Acquire)));
+        self.me.stop_point(StopPoint::MapPageWritten);
         if written.is_err() {
             frame.dirty.store(1, Release);
         }
@@ -241,6 +243,7 @@ impl<'a, 's, S: MapStore> PagedMap<'a, 's, S> {
                 if start > before {
                     // The two bits first, or a crash in between would leave neither.
                     self.write_all()?;
+                    self.me.stop_point(StopPoint::MapNarrowed);
                     self.store.drop_wide_below(wide)?;
                 }
                 return Ok(wide);

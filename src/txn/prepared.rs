@@ -58,6 +58,7 @@ where
         (gid, finisher, time): (&str, Finisher, i64),
         actions: Vec<u8>,
     ) -> Result<Xid> {
+        self.check_whole()?;
         if self.is_serializable() {
             return Err(Report::not_supported("cannot PREPARE a serializable transaction yet"));
         }

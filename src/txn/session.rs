@@ -1,5 +1,9 @@
 //! One session's transactions: levels of savepoints, ids given out when they are needed, snapshots, ends.
 
+// Commits as others have them, for the bench that shows the difference.
+#[cfg(feature = "late-release")]
+mod late;
+
 use std::collections::BTreeMap;
 
 use super::locks::OwnerIndex;
@@ -11,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::table::{StateMap, Transactions};
 use super::xid::{State, Xid};
 use crate::ipc::Proc;
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result};
 
 /// Isolation levels; read uncommitted is read committed.
@@ -61,6 +66,8 @@ pub struct TransactionSession<'t, 'a, 's, M, L> {
     met: Lsn,
     /// The highest LSN that anything said by this session since the last answer may depend on.
     seen: Lsn,
+    /// Why a part that was to be rolled back was not: the whole transaction can only be rolled back.
+    doomed: Option<Box<Report>>,
 }
 
 impl<'t, 'a, 's, M, L> TransactionSession<'t, 'a, 's, M, L>
@@ -86,7 +93,13 @@ where
             of_transaction: None,
             met: Lsn::INVALID,
             seen: Lsn::INVALID,
+            doomed: None,
         }
+    }
+
+    /// The transaction has nothing in it that was to be rolled back.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        self.doomed.clone().map_or(Ok(()), Err)
     }
 
     /// The log.
@@ -151,6 +164,7 @@ where
 
     /// The transaction's own id, given out if need be, whatever savepoints are open.
     pub fn assign_top(&mut self) -> Result<Xid> {
+        self.check_whole()?;
         if let Some(xid) = self.top_xid() {
             return Ok(xid);
         }
@@ -164,6 +178,7 @@ where
 
     /// The id for what is written now, given out if need be, with those of the levels around it.
     pub fn xid(&mut self) -> Result<Xid> {
+        self.check_whole()?;
         let had_none = self.top_xid().is_none();
         let mut above = None;
         for level in &mut self.levels {
@@ -198,26 +213,34 @@ where
     /// belong to the transaction, and a start would find them committed with it.
     ///
     /// # Errors
-    /// If there is no room for that record: the whole transaction is to be rolled back then.
+    /// If there is no room for that record, or the map cannot be read: the level is gone, and nothing but a rollback of the
+    /// whole transaction is possible any more, which everything else ends with.
     pub fn abort_savepoint(&mut self) -> Result<()> {
-        let level = self.levels.last().expect("a savepoint");
-        if let Some(xid) = level.xid {
-            let record = EndRecord {
-                xid,
-                time: EndRecord::NO_TIME,
-                children: level.children.clone(),
-                actions: Vec::new(),
-            };
-            let bytes = record.encode();
-            self.log.prepare(bytes.len())?;
-            // Before the record: a checkpoint whose redo begins behind the record must write them as rolled back, since it is
-            // the transaction's commit that will be replayed, and that alone.
-            self.transactions.stamp_children(&record.children, State::Aborted, Lsn::INVALID)?;
-            self.transactions.map.store(xid, State::Aborted, Lsn::INVALID)?;
-            self.log.insert(RecordKind::Abort, &bytes, &mut |_| ());
-            self.transactions.announce_end();
+        let aborted = self.abort_innermost();
+        match &aborted {
+            Ok(()) => drop(self.levels.pop()),
+            Err(report) => {
+                // Kept with the others, to be named in the transaction's own abort record.
+                self.release_savepoint();
+                self.doomed.get_or_insert_with(|| report.clone());
+            }
         }
-        self.levels.pop();
+        aborted
+    }
+
+    fn abort_innermost(&mut self) -> Result<()> {
+        let level = self.levels.last().expect("a savepoint");
+        let Some(xid) = level.xid else { return Ok(()) };
+        let children = level.children.clone();
+        let record = EndRecord { xid, time: EndRecord::NO_TIME, children, actions: Vec::new() };
+        let bytes = record.encode();
+        self.log.prepare(bytes.len())?;
+        // Before the record: a checkpoint whose redo begins behind the record must write them as rolled back, since it is
+        // the transaction's commit that will be replayed, and that alone.
+        self.transactions.stamp_children(&record.children, State::Aborted, Lsn::INVALID)?;
+        self.transactions.map.store(xid, State::Aborted, Lsn::INVALID)?;
+        self.log.insert(RecordKind::Abort, &bytes, &mut |_| ());
+        self.transactions.announce_end();
         Ok(())
     }
 
@@ -226,6 +249,7 @@ where
     /// # Errors
     /// 53200 if there are too many serializable transactions.
     pub fn statement_snapshot(&mut self) -> Result<Snapshot> {
+        self.check_whole()?;
         if let Some(snapshot) = self.of_transaction {
             return Ok(self.use_snapshot(snapshot));
         }
@@ -295,6 +319,7 @@ where
     /// Before the record is in the log: the transaction is as it was, and is to be rolled back. Behind that (a failed
     /// flush): it is committed here and perhaps not on disk; the log's severity says that the server cannot go on.
     pub fn commit(&mut self, options: CommitOptions) -> Result<Option<Lsn>> {
+        self.check_whole()?;
         while self.levels.len() > 1 {
             self.release_savepoint();
         }
@@ -322,6 +347,7 @@ where
         self.transactions.announce_end();
         // If a page of theirs cannot be read: they are found through their parent, as before.
         let _ = self.transactions.stamp_children(&record.children, State::Committed(lsn), lsn);
+        self.transactions.me.stop_point(StopPoint::CommitReleased);
         if synchronous {
             self.log.flush(lsn)?;
         } else {
@@ -329,6 +355,7 @@ where
             self.transactions.words().acknowledge(lsn);
             self.log.leave(lsn);
         }
+        self.transactions.me.stop_point(StopPoint::CommitDurable);
         self.transactions.forget();
         self.finish();
         Ok(Some(lsn))
@@ -341,25 +368,30 @@ where
         transactions.map.pin(xid, transactions.owner())?;
         let _section = transactions.me.critical_section();
         transactions.mark_committing(xid);
+        transactions.me.stop_point(StopPoint::CommitMarked);
         let mut stamp = |lsn| transactions.stamp(xid, lsn, synchronous);
         Ok(self.log.insert(RecordKind::Commit, &bytes, &mut stamp))
     }
 
     /// Rolls back.
+    ///
+    /// # Errors
+    /// If that could not be written to the map: it is rolled back all the same, since nobody has its id any more.
     pub fn abort(&mut self, time: i64) -> Result<()> {
         let parts = self.levels.iter().skip(1).filter_map(|level| level.xid);
         let mut children: Vec<_> =
             self.levels.iter().flat_map(|level| level.children.iter().copied()).chain(parts).collect();
         children.sort_unstable();
+        let mut aborted = Ok(());
         if let Some(xid) = self.top_xid() {
             let record = EndRecord { xid, time, children, actions: Vec::new() };
-            abort_with(self.transactions, &mut self.log, &record)?;
+            aborted = abort_with(self.transactions, &mut self.log, &record);
             self.transactions.announce_end();
             self.transactions.forget();
         }
         self.end_serializable(None);
         self.finish();
-        Ok(())
+        aborted
     }
 
     /// The serializable transaction, if it was one, committed by a record that ends there, or rolled back.
@@ -375,6 +407,7 @@ where
     /// The transaction is over; what its answer depends on stays to be made durable.
     pub(super) fn finish(&mut self) {
         self.levels.clear();
+        self.doomed = None;
         self.snapshots.clear();
         self.of_transaction = None;
         self.transactions.publish_oldest(None);
@@ -397,6 +430,7 @@ where
         Ok(()) => log.insert(RecordKind::Abort, &bytes, &mut |_| ()),
         Err(_) => Lsn::INVALID,
     };
+    transactions.me.stop_point(StopPoint::AbortLogged);
     transactions.stamp_children(&record.children, State::Aborted, lsn)?;
     transactions.map.store(record.xid, State::Aborted, lsn)
 }

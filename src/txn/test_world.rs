@@ -127,12 +127,23 @@ impl CommitLog for MemoryLog {
 /// Pages in memory. A page may be written only if the log is durable far enough.
 #[derive(Clone)]
 pub struct MemoryStore {
+    is_broken: Rc<Cell<bool>>,
     pages: Rc<RefCell<HashMap<MapPage, Box<Words>>>>,
     log: MemoryLog,
 }
 
+impl MemoryStore {
+    /// From now on nothing can be read, or everything again.
+    pub fn set_broken(&self, is_broken: bool) {
+        self.is_broken.set(is_broken);
+    }
+}
+
 impl MapStore for MemoryStore {
     fn read(&self, page: MapPage, words: &mut Words) -> Result<bool> {
+        if self.is_broken.get() {
+            return Err(Report::error(SqlState::IO_ERROR, "the map cannot be read"));
+        }
         let pages = self.pages.borrow();
         let Some(found) = pages.get(&page) else { return Ok(false) };
         words.copy_from_slice(&found[..]);
@@ -175,7 +186,7 @@ impl World {
         let (words, frames) = TransactionWords::open(segment).unwrap_or_else(|e| panic!("{e}"));
         words.start_at(Xid::FIRST);
         let log = MemoryLog::default();
-        let store = MemoryStore { pages: Rc::default(), log: log.clone() };
+        let store = MemoryStore { is_broken: Rc::default(), pages: Rc::default(), log: log.clone() };
         let serial = SerialTables::open(segment).unwrap_or_else(|e| panic!("{e}"));
         let prepared = PreparedTransactions::open(segment, locks).unwrap_or_else(|e| panic!("{e}"));
         Self { ipc, locks, words, serial, prepared, log, store, frames, ids }

@@ -14,6 +14,7 @@ use super::snapshot::Durable;
 use super::test_world::{MemoryLog, MemoryStore, Transacting, World};
 use super::*;
 use crate::ipc::Proc;
+use crate::report::SqlState;
 use crate::sync::Ordering::SeqCst;
 
 type Session<'t, 'a> =
@@ -211,6 +212,58 @@ impl CommitLog for Looking<'_, '_> {
     fn flush(&mut self, lsn: Lsn) -> crate::report::Result<()> {
         self.log.flush(lsn)
     }
+}
+
+/// The disk was full when a savepoint was to be rolled back: a warning was logged, the savepoint's level stayed, and the next
+/// COMMIT committed it.
+#[test]
+fn what_could_not_be_rolled_back_alone_is_never_committed() {
+    with_two(|world, first, second| {
+        let mut writer = session(world, first);
+        writer.begin(Isolation::ReadCommitted, false);
+        let top = writer.xid().unwrap();
+        writer.savepoint();
+        let part = writer.xid().unwrap();
+        world.log.set_full(true);
+        assert_eq!(writer.abort_savepoint().unwrap_err().sqlstate, SqlState::DISK_FULL);
+        assert_eq!(writer.depth(), 1, "the level is gone for the caller");
+        world.log.set_full(false);
+        // What it wrote is its own still, so nothing may be read or written.
+        assert_eq!(writer.statement_snapshot().unwrap_err().sqlstate, SqlState::DISK_FULL);
+        assert_eq!(writer.xid().unwrap_err().sqlstate, SqlState::DISK_FULL);
+        assert_eq!(writer.commit(synchronous()).unwrap_err().sqlstate, SqlState::DISK_FULL);
+        writer.abort(0).unwrap();
+        assert_eq!([top, part].map(|xid| second.fate(xid)), [Ok(Fate::Aborted), Ok(Fate::Aborted)]);
+        let (_, record) = world.log.records().pop().expect("an abort record");
+        assert_eq!(EndRecord::decode(&record).unwrap().children, [part]);
+        writer.begin(Isolation::ReadCommitted, false);
+        let next = writer.xid().unwrap();
+        assert!(matches!(writer.commit(synchronous()), Ok(Some(_))), "the next one is whole");
+        assert!(matches!(second.fate(next), Ok(Fate::Committed(_))));
+    });
+}
+
+/// A page of the map could not be read when a transaction was to be rolled back: it stayed with its session, others waited for
+/// it for ever, and the session's next COMMIT would have committed it.
+#[test]
+fn a_rollback_that_cannot_be_written_to_the_map_is_one() {
+    with_two(|world, first, second| {
+        let mut writer = session(world, first);
+        writer.begin(Isolation::ReadCommitted, false);
+        let xid = writer.xid().unwrap();
+        // Its page leaves its frame.
+        for page in 1..20 {
+            second.map().load(Xid::new(page * WIDE_IDS).unwrap()).unwrap();
+        }
+        world.store.set_broken(true);
+        assert_eq!(writer.abort(0).unwrap_err().sqlstate, SqlState::IO_ERROR);
+        world.store.set_broken(false);
+        assert_eq!(second.fate(xid), Ok(Fate::Aborted));
+        assert!(!second.is_running(xid.number()));
+        writer.begin(Isolation::ReadCommitted, false);
+        assert_eq!(writer.top_xid(), None, "the next transaction begins anew");
+        writer.abort(0).unwrap();
+    });
 }
 
 /// A power failure found a rolled-back savepoint committed: a checkpoint had begun behind its abort record, and had written the

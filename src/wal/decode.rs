@@ -111,6 +111,21 @@ impl<'a> Record<'a> {
         Ok(Self { start, end, incarnation, bytes, main: at..bytes.len() })
     }
 
+    /// All its bytes, and where in them its main data is.
+    pub(super) fn parts(&self) -> (&'a [u8], Range<usize>) {
+        (self.bytes, self.main.clone())
+    }
+
+    /// A record of the parts of one that was checked.
+    pub(super) fn from_parts(
+        bytes: &'a [u8],
+        main: Range<usize>,
+        (start, end): (Lsn, Lsn),
+        incarnation: Incarnation,
+    ) -> Self {
+        Self { start, end, incarnation, bytes, main }
+    }
+
     /// Transaction, 0: none.
     pub fn xid(&self) -> u64 {
         let mut xid = [0; 8];

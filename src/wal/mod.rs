@@ -24,6 +24,8 @@ pub mod own;
 #[cfg(not(model))]
 pub mod probe;
 #[cfg(not(model))]
+mod queue;
+#[cfg(not(model))]
 pub mod reader;
 #[cfg(not(model))]
 pub mod record;
@@ -50,6 +52,8 @@ pub use flush::FlushSettings;
 #[cfg(not(model))]
 pub use log::{Beginning, MIN_RING, Wal};
 pub use lsn::{Lsn, SegmentNumber, Timeline};
+#[cfg(not(model))]
+pub use queue::RecordQueue;
 #[cfg(not(model))]
 pub use reader::{BadBlock, Stop, StopReason, WalReader};
 #[cfg(not(model))]

@@ -118,6 +118,8 @@ pub struct WalReader {
     buffer: Vec<u8>,
     buffer_start: Lsn,
     buffer_len: usize,
+    /// The header of the block that was looked at last, if that is in the buffer: most records begin in the same one.
+    header: Option<BlockHeader>,
     /// A record that lies in several blocks.
     assembled: Vec<u8>,
     stop: Option<Stop>,
@@ -137,6 +139,7 @@ impl WalReader {
             buffer: vec![0; READ],
             buffer_start: Lsn::INVALID,
             buffer_len: 0,
+            header: None,
             assembled: Vec::new(),
             stop: None,
         }
@@ -168,6 +171,7 @@ impl WalReader {
     pub fn resume(&mut self) {
         self.stop = None;
         self.buffer_len = 0;
+        self.header = None;
     }
 
     /// The next record; `None` when there is none, see [`Self::stop`].
@@ -332,6 +336,11 @@ impl WalReader {
         block: Lsn,
         incarnation: Option<Incarnation>,
     ) -> Result<std::result::Result<BlockHeader, BadBlock>> {
+        if let Some(header) = self.header.filter(|header| header.lsn == block) {
+            let is_wanted = incarnation.is_none_or(|wanted| wanted == header.incarnation);
+            return Ok(if is_wanted { Ok(header) } else { Err(BadBlock::Incarnation(header.incarnation)) });
+        }
+        self.header = None;
         let is_there = block >= self.buffer_start
             && block.bytes() + BLOCK <= self.buffer_start.bytes() + self.buffer_len as u64;
         if !is_there && !self.read(block)? {
@@ -349,7 +358,10 @@ impl WalReader {
             Ok(header) if incarnation.is_some_and(|wanted| wanted != header.incarnation) => {
                 Err(BadBlock::Incarnation(header.incarnation))
             }
-            Ok(header) => Ok(header),
+            Ok(header) => {
+                self.header = Some(header);
+                Ok(header)
+            }
         })
     }
 

@@ -11,11 +11,12 @@ use super::archive_status::ArchiveStatus;
 use super::flush::{sqlstate_of, without_number};
 use super::lsn::{Lsn, SEGMENT, SegmentNumber, Timeline};
 use super::session::WalSession;
+use super::sink::failure;
 use crate::ipc::stop_points::StopPoint;
 use crate::ipc::{ConditionVariable, WaitEvent};
-use crate::os::file::How;
+use crate::os::file::{DataFile, How};
 use crate::os::process;
-use crate::report::{Report, Result};
+use crate::report::{Report, Result, Severity};
 use crate::sync::Ordering::SeqCst;
 
 /// What new segments are called until they are whole; the maker's process id follows.
@@ -65,27 +66,51 @@ impl WalSession<'_, '_> {
         while made_until.load(SeqCst) < until.bytes() {
             let segment = Lsn::new(made_until.load(SeqCst)).segment();
             let path = self.wal.path_of(segment);
-            if !is_whole(&path) {
-                self.me.waiting(WaitEvent::WAL_INIT, || self.make(&path))?;
+            match length_of(&path) {
+                // Its maker may have died before the name was on disk.
+                Some(SEGMENT..) => self.sync_names()?,
+                length => self.me.waiting(WaitEvent::WAL_INIT, || self.make(&path, length))?,
             }
             made_until.store(segment.plus(1).start().bytes(), SeqCst);
         }
         Ok(())
     }
 
-    /// Makes a segment that is not there.
-    fn make(&self, path: &Path) -> Result<()> {
+    /// Makes a segment that is not there, or shorter than `SEGMENT` bytes.
+    fn make(&self, path: &Path, length: Option<u64>) -> Result<()> {
+        if let Some(length) = length {
+            // Somebody cut it off. What is left of it may be what the next start recovers from.
+            self.complete(path, length)?;
+            return self.sync_names();
+        }
         let temporary = self.wal.folder.join(format!("{TEMPORARY}{}", process::pid().as_raw_nonzero()));
         let made = self.fill_with_zeroes(&temporary).and_then(|()| {
             self.me.stop_point(StopPoint::WalSegmentMade);
-            // What is in the way is shorter than a segment: left by something that was never this log.
             self.wal.files.rename(&temporary, path).map_err(|e| complaint("rename", &temporary, &e))?;
-            self.wal.files.sync_folder(&self.wal.folder).map_err(|e| complaint("fsync", &self.wal.folder, &e))
+            self.me.stop_point(StopPoint::WalSegmentNamed);
+            self.sync_names()
         });
         if made.is_err() {
             let _ = self.wal.files.remove(&temporary);
         }
         made
+    }
+
+    fn complete(&self, path: &Path, length: u64) -> Result<()> {
+        let file = self.wal.files.open(path, How::Write).map_err(|e| complaint("open", path, &e))?;
+        self.write_zeroes(&file, path, length)
+    }
+
+    /// Brings the folder to disk. A failure is never followed by another try that succeeds, as with any other sync: a name
+    /// that is perhaps not on disk may take all the log with it that is written under it.
+    fn sync_names(&self) -> Result<()> {
+        let folder = &self.wal.folder;
+        self.wal.files.sync_folder(folder).map_err(|error| {
+            self.wal.flights().fail(self.me, failure(&error, true));
+            let mut report = complaint("fsync", folder, &error);
+            report.severity = Severity::Panic;
+            report
+        })
     }
 
     fn fill_with_zeroes(&self, path: &Path) -> Result<()> {
@@ -97,11 +122,17 @@ impl WalSession<'_, '_> {
         if !self.settings.init_zero && files.allocate(&file, SEGMENT).is_ok() {
             return files.sync_all(&file).map_err(|e| complaint("fsync", path, &e));
         }
-        let zeroes = vec![0; ZEROES];
-        for offset in (0..SEGMENT).step_by(ZEROES) {
-            files.write_all_at(&file, &zeroes, offset).map_err(|e| complaint("write to", path, &e))?;
+        self.write_zeroes(&file, path, 0)
+    }
+
+    /// Zeroes from an offset to the segment's end, on disk.
+    fn write_zeroes(&self, file: &DataFile, path: &Path, from: u64) -> Result<()> {
+        let (files, zeroes) = (&self.wal.files, vec![0; ZEROES]);
+        for offset in (from..SEGMENT).step_by(ZEROES) {
+            let len = (SEGMENT - offset).min(ZEROES as u64) as usize;
+            files.write_all_at(file, &zeroes[..len], offset).map_err(|e| complaint("write to", path, &e))?;
         }
-        files.sync_all(&file).map_err(|e| complaint("fsync", path, &e))
+        files.sync_all(file).map_err(|e| complaint("fsync", path, &e))
     }
 
     /// Makes segments ahead of the insert position, for a WAL writer; one at a time, `true` if there is one to make yet.
@@ -139,7 +170,7 @@ impl WalSession<'_, '_> {
             status.forget(&segment.file_name(wal.timeline()));
         }
         if retired != Retired::default() {
-            wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;
+            self.sync_names()?;
         }
         Ok(retired)
     }
@@ -166,7 +197,8 @@ impl WalSession<'_, '_> {
             Err(error) => return Err(complaint("rename", path, &error)),
         }
         // The log must not be written to a name that a power failure takes away.
-        wal.files.sync_folder(&wal.folder).map_err(|e| complaint("fsync", &wal.folder, &e))?;
+        self.me.stop_point(StopPoint::WalSegmentNamed);
+        self.sync_names()?;
         wal.shared.segments_until.store(next.plus(1).start().bytes(), SeqCst);
         Ok(true)
     }
@@ -198,13 +230,19 @@ pub fn segments_of(folder: &Path, timeline: Timeline) -> io::Result<Vec<SegmentN
 }
 
 fn is_whole(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == SEGMENT)
+    length_of(path) == Some(SEGMENT)
+}
+
+/// `None`: there is no such file.
+fn length_of(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
 }
 
 fn complaint(what: &str, path: &Path, error: &io::Error) -> Box<Report> {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let path = if name == "pg_wal" { name.to_string() } else { format!("pg_wal/{name}") };
-    let noun = if what == "open" || (what == "fsync" && name == "pg_wal") { "directory" } else { "file" };
+    let is_folder = name == "pg_wal" && matches!(what, "open" | "fsync");
+    let noun = if is_folder { "directory" } else { "file" };
     let message = format!("could not {what} {noun} \"{path}\": {}", without_number(error));
     Report::error(sqlstate_of(error), message)
 }

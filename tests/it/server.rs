@@ -5,6 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 pub mod durability;
+mod faults;
 mod lifecycle;
 mod store;
 mod twophase;
@@ -35,6 +36,7 @@ pub const TESTS: [&[Test]; 17] = [
     connections::differ::TESTS,
     connections::tcp::TESTS,
     durability::TESTS,
+    faults::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

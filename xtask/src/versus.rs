@@ -3,6 +3,7 @@
 pub mod client;
 mod connect;
 mod load;
+mod redo;
 pub mod server;
 
 use std::path::PathBuf;
@@ -18,6 +19,15 @@ pub enum Comparison {
         #[arg(long, default_value_t = 2)]
         seconds: u64,
         /// Measurements of each figure; the table has their medians.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Recovery from the death of all processes, of simple updates of two million rows.
+    Redo {
+        /// How many transactions each has to recover.
+        #[arg(long, default_value_t = 300_000)]
+        transactions: u64,
+        /// Recoveries of each; the table has their medians.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
@@ -37,6 +47,7 @@ pub enum Comparison {
 pub fn run(comparison: &Comparison) -> Result<()> {
     match comparison {
         Comparison::Connect { seconds, rounds } => connect::run(*seconds, (*rounds).max(1)),
+        Comparison::Redo { transactions, rounds } => redo::run(*transactions, (*rounds).max(1)),
         Comparison::Load { socket, operation, seconds } => load::run(socket, *operation, *seconds),
     }
 }

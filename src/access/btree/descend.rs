@@ -8,6 +8,7 @@ use super::probe::Probe;
 use super::tree::{Access, BTree, Page, Steps, is_alone};
 use crate::report::Result;
 use crate::storage::ids::BlockNumber;
+use crate::storage::page::PageRef;
 
 /// The pages that a search came by, by level: where to look for the parent of a page.
 #[derive(Clone, Copy)]
@@ -51,26 +52,57 @@ impl<'k> Search<'k> {
     }
 }
 
+/// Where a search goes from a page.
+enum Way {
+    /// The page is the one wanted.
+    Here,
+    /// To this page of the level below.
+    Down(BlockNumber),
+    /// To the right, or the page needs a look that is not the usual one.
+    Right,
+}
+
 impl<'t, 's> BTree<'t, 's> {
     /// The page of the wanted level that has the cut, locked.
     pub(super) fn descend(&self, search: Search<'_>, path: &mut Path) -> Result<(BlockNumber, Page<'t, 's>)> {
         let (mut block, mut page) = self.top(search)?;
         let mut level = self.node(block, page.page())?.level();
         loop {
-            (block, page) = self.move_right(search, level, block, page, path)?;
+            let child = match self.way(search, level, block, page.page())? {
+                Way::Here => {
+                    path.set(level, block);
+                    return Ok((block, page));
+                }
+                Way::Down(child) => child,
+                Way::Right => {
+                    (block, page) = self.move_right(search, level, block, page, path)?;
+                    continue;
+                }
+            };
             path.set(level, block);
-            if level == search.level {
-                return Ok((block, page));
-            }
-            let node = self.node(block, page.page())?;
-            let line = search.probe.child(node, search.leans_left).map_err(|b| self.broken(block, b))?;
-            let entry = node.entry(line).map_err(|broken| self.broken(block, broken))?;
-            let child = entry.child().ok_or_else(|| self.corrupted(block))?;
             drop(page);
             level -= 1;
             block = child;
             page = self.lock(block, search.access_at(level))?;
         }
+    }
+
+    /// Where a search goes from a page.
+    #[inline]
+    fn way(&self, search: Search<'_>, level: u16, block: BlockNumber, page: PageRef<'_>) -> Result<Way> {
+        let node = self.node(block, page)?;
+        let broken = |broken| self.broken(block, broken);
+        let is_plain = node.level() == level && !node.is_deleted();
+        let is_finished = search.access == Access::Read || !node.is_split_incompletely();
+        if !is_plain || !is_finished || search.probe.is_beyond(node, search.leans_left).map_err(broken)? {
+            return Ok(Way::Right);
+        }
+        if level == search.level {
+            return Ok(Way::Here);
+        }
+        let line = search.probe.child(node, search.leans_left).map_err(broken)?;
+        let entry = node.entry(line).map_err(broken)?;
+        entry.child().map(Way::Down).ok_or_else(|| self.corrupted(block))
     }
 
     /// Where a search begins, locked: a page at or above the wanted level.

@@ -11,7 +11,7 @@ use crate::access::ctid::Ctid;
 use crate::access::row::{Datum, RowReader};
 
 /// On a page with more entries than this, one looks first where the wanted one would be if all were evenly spread.
-const WORTH_A_GUESS: usize = 16;
+const WORTH_A_GUESS: u16 = 16;
 
 /// Which side of the entries that have a probe's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,45 +120,16 @@ impl<'k> Probe<'k> {
     /// Line of a page's first entry that is at the cut or behind it; one more than the last if there is none.
     #[inline]
     pub fn position(&self, node: Node<'_>) -> Looked<u16> {
-        let guess = if node.count() > WORTH_A_GUESS { self.guess(node)? } else { None };
-        match guess {
+        match self.guess(node, node.first())? {
             Some(guess) => self.position_near(node, guess),
-            None => self.position_within(node, node.first(), node.last() + 1),
+            None => first_without(node.first(), node.last() + 1, |line| self.is_behind(node, line)),
         }
     }
 
     /// The same, looked for from a line on, both ways: what is near the line is most likely in the processor's cache.
+    #[inline]
     pub fn position_near(&self, node: Node<'_>, near: u16) -> Looked<u16> {
-        let (mut low, mut high) = (node.first(), node.last() + 1);
-        let mut step = 1;
-        if near < high && self.is_behind(node, near)? {
-            low = near + 1;
-            while low + step < high && self.is_behind(node, low + step)? {
-                low += step + 1;
-                step *= 2;
-            }
-            high = high.min(low + step);
-        } else {
-            high = near.min(high);
-            while high >= low + step && !self.is_behind(node, high - step)? {
-                high -= step;
-                step *= 2;
-            }
-            low = low.max(high.saturating_sub(step));
-        }
-        self.position_within(node, low, high)
-    }
-
-    fn position_within(&self, node: Node<'_>, mut low: u16, mut high: u16) -> Looked<u16> {
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.is_behind(node, middle)? {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        first_without_near((node.first(), node.last() + 1), near, |line| self.is_behind(node, line))
     }
 
     /// Whether the cut is behind the entry at a line.
@@ -168,13 +139,19 @@ impl<'k> Probe<'k> {
     }
 
     /// Where on a page the first number would be if those there were evenly spread; `None` for what has no such place. The
-    /// first entry and the high key mostly lie side by side, so that this costs one access to memory in place of many.
-    fn guess(&self, node: Node<'_>) -> Looked<Option<u16>> {
+    /// first entry and the high key mostly lie side by side, so that this costs one access to memory in place of many. Lines
+    /// before `first` do not count, nor is it worth while for few.
+    #[inline]
+    fn guess(&self, node: Node<'_>, first: u16) -> Looked<Option<u16>> {
+        let count = (node.last() + 1).saturating_sub(first);
+        if count <= WORTH_A_GUESS || matches!(self.number, Number::Other) {
+            return Ok(None);
+        }
         let end = match node.high_key() {
             Some(high_key) => high_key?,
             None => node.entry(node.last())?,
         };
-        let start = node.entry(node.first())?;
+        let start = node.entry(first)?;
         let number = |entry: Entry<'_>| match self.number {
             Number::Int32(_) => first_number(entry.row()).map(|bytes| f64::from(i32::from_le_bytes(bytes))),
             Number::Int64(_) => first_number(entry.row()).map(|bytes| i64::from_le_bytes(bytes) as f64),
@@ -189,28 +166,28 @@ impl<'k> Probe<'k> {
         if end <= start {
             return Ok(None);
         }
-        let place = ((wanted - start) / (end - start)).clamp(0.0, 1.0) * node.count() as f64;
-        Ok(Some((node.first() + place as u16).min(node.last())))
+        let place = ((wanted - start) / (end - start)).clamp(0.0, 1.0) * f64::from(count);
+        Ok(Some((first + place as u16).min(node.last())))
     }
 
     /// Line of an inner page's entry whose child has the cut: the last pivot that is not behind it, or, leaning left, the
     /// last before it.
     #[inline]
     pub fn child(&self, node: Node<'_>, leans_left: bool) -> Looked<u16> {
-        // The first entry is below everything.
-        let (mut low, mut high) = (node.first() + 1, node.last() + 1);
         if node.count() == 0 {
             return Err(Broken::Corrupted);
         }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.compare(node.entry(middle)?)? {
-                Ordering::Greater => low = middle + 1,
-                Ordering::Equal if !leans_left => low = middle + 1,
-                Ordering::Less | Ordering::Equal => high = middle,
-            }
-        }
-        Ok(low - 1)
+        // The first entry is below everything.
+        let (low, high) = (node.first() + 1, node.last() + 1);
+        let is_before = |line| {
+            let ordering = self.compare(node.entry(line)?)?;
+            Ok(ordering == Ordering::Greater || (ordering == Ordering::Equal && !leans_left))
+        };
+        let behind = match self.guess(node, low)? {
+            Some(guess) => first_without_near((low, high), guess, is_before)?,
+            None => first_without(low, high, is_before)?,
+        };
+        Ok(behind - 1)
     }
 
     /// Whether the cut is beyond a page's high key: it is on some page to the right.
@@ -220,6 +197,47 @@ impl<'k> Probe<'k> {
         let ordering = self.compare(high_key?)?;
         Ok(ordering == Ordering::Greater || (ordering == Ordering::Equal && !leans_left))
     }
+}
+
+/// The first line from `low` to before `high` of which something is not true that is true of all lines before it; `high` if
+/// there is none.
+#[inline]
+fn first_without(mut low: u16, mut high: u16, is_true: impl Fn(u16) -> Looked<bool>) -> Looked<u16> {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_true(middle)? {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// The same, looked for from a line on, both ways in growing steps.
+#[inline]
+fn first_without_near(
+    (mut low, mut high): (u16, u16),
+    near: u16,
+    is_true: impl Fn(u16) -> Looked<bool>,
+) -> Looked<u16> {
+    let mut step = 1;
+    if near < high && is_true(near)? {
+        low = near + 1;
+        while low + step < high && is_true(low + step)? {
+            low += step + 1;
+            step *= 2;
+        }
+        high = high.min(low + step);
+    } else {
+        high = near.min(high);
+        while high >= low + step && !is_true(high - step)? {
+            high -= step;
+            step *= 2;
+        }
+        low = low.max(high.saturating_sub(step));
+    }
+    first_without(low, high, is_true)
 }
 
 /// The first value of a row without nulls, if it is a number of `N` bytes.
@@ -302,7 +320,8 @@ mod tests {
                     for edge in [Edge::Before, Edge::After, Edge::At(Ctid::new(BlockNumber::ZERO, 100))] {
                         let values = [Datum::Int64(wanted)];
                         let probe = Probe::new(&shape, &values, edge);
-                        let plain = probe.position_within(node, node.first(), node.last() + 1);
+                        let plain =
+                            first_without(node.first(), node.last() + 1, |line| probe.is_behind(node, line));
                         assert_eq!(probe.position(node), plain, "{which}: {wanted}, {edge:?}");
                         for near in [1, count as u16 / 2 + 1, count as u16, count as u16 + 1] {
                             assert_eq!(probe.position_near(node, near.max(1)), plain, "from {near}");

@@ -61,10 +61,45 @@ impl<'k> ScanKey<'k> {
     }
 }
 
+/// Values of a cut; few of them need no memory of their own.
+#[derive(Clone, Debug)]
+struct Values<'k> {
+    few: [Datum<'k>; FEW],
+    len: usize,
+    /// All of them if they are not few.
+    many: Vec<Datum<'k>>,
+}
+
+/// Key columns that most look-ups have at most.
+const FEW: usize = 2;
+
+impl<'k> Values<'k> {
+    const fn new() -> Self {
+        Self { few: [Datum::Null; FEW], len: 0, many: Vec::new() }
+    }
+
+    fn push(&mut self, value: Datum<'k>) {
+        if self.len < FEW {
+            self.few[self.len] = value;
+        } else {
+            if self.many.is_empty() {
+                self.many.extend_from_slice(&self.few);
+            }
+            self.many.push(value);
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[Datum<'k>] {
+        if self.len <= FEW { &self.few[..self.len] } else { &self.many }
+    }
+}
+
 /// A cut.
 #[derive(Clone, Debug)]
 struct Cut<'k> {
-    values: Vec<Datum<'k>>,
+    values: Values<'k>,
     edge: Edge,
 }
 
@@ -72,7 +107,8 @@ struct Cut<'k> {
 #[derive(Clone, Debug)]
 pub(super) struct Range<'k> {
     start: Cut<'k>,
-    end: Cut<'k>,
+    /// `None`: at the values of the start, behind what has them.
+    end: Option<Cut<'k>>,
     filters: Vec<ScanKey<'k>>,
     /// Nothing can meet the conditions.
     pub is_empty: bool,
@@ -81,7 +117,7 @@ pub(super) struct Range<'k> {
 impl<'k> Range<'k> {
     /// Of conditions that are all to be met.
     pub fn new(shape: &KeyShape, keys: &[ScanKey<'k>]) -> Self {
-        let mut prefix = Vec::with_capacity(shape.key_columns());
+        let mut prefix = Values::new();
         let mut filters = Vec::new();
         let is_empty = keys.iter().any(|key| !key.op.needs_no_value() && key.value.is_null());
         let mut column = 0;
@@ -101,23 +137,31 @@ impl<'k> Range<'k> {
         let bounds = Bounds::of(shape, keys, column);
         filters.extend(keys.iter().filter(|key| key.column > column));
         filters.extend(bounds.others.iter());
-        let cut = |bound: Option<(Datum<'k>, Edge)>, edge| {
-            let mut values = prefix.clone();
-            values.extend(bound.map(|(value, _)| value));
+        if bounds.lower.is_none() && bounds.upper.is_none() {
+            let start = Cut { values: prefix, edge: Edge::Before };
+            return Self { start, end: None, filters, is_empty };
+        }
+        let cut = |mut values: Values<'k>, bound: Option<(Datum<'k>, Edge)>, edge| {
+            if let Some((value, _)) = bound {
+                values.push(value);
+            }
             Cut { values, edge: bound.map_or(edge, |(_, edge)| edge) }
         };
-        let (start, end) = (cut(bounds.lower, Edge::Before), cut(bounds.upper, Edge::After));
-        Self { start, end, filters, is_empty }
+        let start = cut(prefix.clone(), bounds.lower, Edge::Before);
+        Self { start, end: Some(cut(prefix, bounds.upper, Edge::After)), filters, is_empty }
     }
 
     /// Where the entries begin.
     pub fn start<'p>(&'p self, shape: &'p KeyShape) -> Probe<'p> {
-        Probe::new(shape, &self.start.values, self.start.edge)
+        Probe::new(shape, self.start.values.as_slice(), self.start.edge)
     }
 
     /// Where they end.
     pub fn end<'p>(&'p self, shape: &'p KeyShape) -> Probe<'p> {
-        Probe::new(shape, &self.end.values, self.end.edge)
+        match &self.end {
+            Some(end) => Probe::new(shape, end.values.as_slice(), end.edge),
+            None => self.start(shape).behind(),
+        }
     }
 
     /// Whether every entry between the cuts meets the conditions.

@@ -35,7 +35,7 @@ pub struct ScanOptions {
 
 /// An entry that was copied.
 #[derive(Clone, Copy, Debug)]
-struct Found {
+pub(super) struct Found {
     ctid: Ctid,
     line: u16,
     /// Where its row ends in what was copied; it begins where the one before ends.
@@ -80,13 +80,20 @@ impl<'t, 's> BTree<'t, 's> {
             range: Range::new(self.shape(), keys),
             options,
             page: None,
-            found: Vec::new(),
+            found: self.spare.take(),
             rows: Vec::new(),
             at: 0,
             killed: Vec::new(),
             steps: Steps::new(),
             direction: None,
         }
+    }
+}
+
+impl Drop for Scan<'_, '_, '_, '_> {
+    fn drop(&mut self) {
+        self.found.clear();
+        self.tree.spare.set(std::mem::take(&mut self.found));
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::key::KeyShape;
 use super::meta::Meta;
 use super::node::{Broken, Node, NodeFlags};
+use super::scan::Found;
 use crate::access::ctid::Ctid;
 use crate::access::engine::Store;
 use crate::access::{Change, Changing};
@@ -48,6 +49,8 @@ pub struct BTree<'t, 's> {
     pub(super) root: Cell<Option<(BlockNumber, u16)>>,
     /// The last leaf as far as is known, for entries that come in order.
     pub(super) last_leaf: Cell<Option<BlockNumber>>,
+    /// Memory of a scan that has ended, for the next one.
+    pub(super) spare: Cell<Vec<Found>>,
 }
 
 /// For what a page is locked.
@@ -84,7 +87,7 @@ impl<'a, 's> Page<'a, 's> {
 impl<'t, 's> BTree<'t, 's> {
     /// The index that these options describe, through this store.
     pub fn new(store: &'t Store<'s>, options: IndexOptions) -> Self {
-        Self { store, options, root: Cell::new(None), last_leaf: Cell::new(None) }
+        Self { store, options, root: Cell::new(None), last_leaf: Cell::new(None), spare: Cell::default() }
     }
 
     /// What it is.
@@ -109,7 +112,8 @@ impl<'t, 's> BTree<'t, 's> {
     pub(super) fn pin(&self, block: BlockNumber) -> Result<PinnedBuffer<'t, 's>> {
         let tag = self.fork().block(block);
         if self.options.is_logged {
-            self.store.storage.read(tag)
+            // Its special area, beside which the high key stands.
+            self.store.storage.read_to_look(tag, PAGE_SIZE - 1)
         } else {
             self.store.storage.read_with(tag, self.read_options())
         }
@@ -119,7 +123,7 @@ impl<'t, 's> BTree<'t, 's> {
     pub(super) fn lock(&self, block: BlockNumber, access: Access) -> Result<Page<'t, 's>> {
         let pin = self.pin(block)?;
         Ok(match access {
-            Access::Read => Page::Shared(pin.lock_shared()),
+            Access::Read => Page::Shared(pin.into_shared()),
             Access::Write => Page::Exclusive(pin.lock_exclusive()),
         })
     }

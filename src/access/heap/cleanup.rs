@@ -12,7 +12,7 @@ use crate::access::redo::{Redo, RedoPage, buffer_tag};
 use crate::access::rmgr::{HEAP_CLEANUP, ResourceManager};
 use crate::report::Result;
 use crate::storage::ids::PAGE_SIZE;
-use crate::storage::page::{HEADER_SIZE, ItemState, PageBuf, PageFlags, PageMut};
+use crate::storage::page::{HEADER_SIZE, ItemState, PageFlags, PageMut};
 use crate::wal::{BlockFlags, Record, RmgrId};
 
 /// What a record of cleaning says.
@@ -85,11 +85,9 @@ impl ResourceManager for CleanupRedo {
                 CleanupKind::Prune => {
                     let hint =
                         record.main().get(8..).and_then(|hint| hint.first_chunk()).ok_or_else(malformed)?;
-                    let mut copy = PageBuf::zeroed();
-                    page.page().copy_to(&mut copy);
                     let plan = Plan::decode(data).ok_or_else(malformed)?;
-                    plan.apply(&mut copy.view_mut(), u64::from_le_bytes(*hint)).map_err(|_| malformed())?;
-                    page.page_mut().bytes_mut().copy_from_slice(&copy.0);
+                    let compaction = plan.prepare(page.page()).map_err(|_| malformed())?;
+                    plan.carry_out(&mut page.page_mut(), compaction.as_ref(), u64::from_le_bytes(*hint));
                 }
                 CleanupKind::Vacuum => {
                     let lines: Vec<_> = data

@@ -7,6 +7,7 @@ use crate::access::engine::StoreSession;
 use crate::access::visibility::{Dirty, Fates, ReadView, VacuumState, Visibility, for_vacuum, members};
 use crate::report::Result;
 use crate::storage::buffer::SharedPage;
+use crate::storage::ids::BufferTag;
 use crate::storage::page::{ItemState, PageRef};
 
 /// What is at an address that an index has.
@@ -48,21 +49,22 @@ impl<'a> Chain<'a> {
     }
 
     /// The next version and its line; `None` at the end.
+    #[inline]
     pub fn next(
         &mut self,
         fates: &Fates<'_, '_>,
-        tag: crate::storage::ids::BufferTag,
+        tag: impl Fn() -> BufferTag,
     ) -> Result<Option<(u16, TupleRef<'a>)>> {
         // A damaged chain may be a circle.
         if self.left == 0 || self.line == 0 || self.line > self.page.lines() {
             return Ok(None);
         }
         self.left -= 1;
-        let mut item = self.page.item(self.line).map_err(|_| damaged(tag, self.line))?;
+        let mut item = self.page.item(self.line).map_err(|_| damaged(tag(), self.line))?;
         let mut is_root = self.is_first;
         if let (ItemState::Redirect(to), true) = (item.state, self.is_first) {
             (self.line, is_root) = (to, false);
-            item = self.page.item(to).map_err(|_| damaged(tag, to))?;
+            item = self.page.item(to).map_err(|_| damaged(tag(), to))?;
         }
         self.is_first = false;
         let Some(tuple) = TupleRef::new(self.page, &item) else { return Ok(None) };
@@ -105,12 +107,12 @@ impl Heap {
     ) -> Result<Fetched<R>> {
         let store = session.store;
         let is_serializable = session.transaction.serializable().is_some();
-        let pin = self.pin(store, ctid.block)?;
+        let pin = self.pin_for_line(store, ctid)?;
         let page = self.lock_pruned(store, fates, pin)?;
         let (mut past, mut found) = (Vec::new(), None);
         let visibility = Visibility::new(session, fates);
         let mut chain = Chain::new(page.page(), ctid.line);
-        while let Some((line, tuple)) = chain.next(fates, page.pin().tag())? {
+        while let Some((line, tuple)) = chain.next(fates, || page.pin().tag())? {
             let is_seen = visibility.sees(view, &page, tuple)?;
             if is_serializable {
                 past.extend(visibility.past(view, tuple, is_seen)?);
@@ -159,7 +161,7 @@ impl Heap {
         {
             let visibility = Visibility::new(session, &fates);
             let mut chain = Chain::new(page.page(), ctid.line);
-            while let Some((line, tuple)) = chain.next(&fates, page.pin().tag())? {
+            while let Some((line, tuple)) = chain.next(&fates, || page.pin().tag())? {
                 let state = visibility.dirty(tuple)?;
                 if state != Dirty::Dead {
                     found = (Ctid::new(ctid.block, line), state);
@@ -175,7 +177,7 @@ impl Heap {
 /// Whether no version of a chain will ever be seen.
 fn is_dead(fates: &Fates<'_, '_>, page: &SharedPage<'_, '_>, line: u16) -> Result<bool> {
     let mut chain = Chain::new(page.page(), line);
-    while let Some((_, tuple)) = chain.next(fates, page.pin().tag())? {
+    while let Some((_, tuple)) = chain.next(fates, || page.pin().tag())? {
         if !matches!(for_vacuum(fates, tuple)?, VacuumState::Dead { .. }) {
             return Ok(false);
         }

@@ -41,10 +41,12 @@ mod tests;
 use std::cell::{Cell, RefCell, RefMut};
 
 use super::change::{Change, Changing};
+use super::ctid::Ctid;
 use super::engine::Store;
 use crate::report::Result;
 use crate::storage::buffer::{PinnedBuffer, ReadOptions};
 use crate::storage::ids::{BlockNumber, BufferTag, Fork, RelFile, RelFork};
+use crate::storage::page::{MAX_ITEMS, line_at};
 
 pub use change::HeapKind;
 pub use claim::{Conflict, Outcome, Writing};
@@ -126,6 +128,15 @@ impl Heap {
             true => store.storage.read(self.tag(block)),
             false => store.storage.read_with(self.tag(block), self.read_options()),
         }
+    }
+
+    /// The same for who will look at a line first.
+    #[inline]
+    fn pin_for_line<'t, 's>(&self, store: &'t Store<'s>, ctid: Ctid) -> Result<PinnedBuffer<'t, 's>> {
+        if !self.options.is_logged || usize::from(ctid.line) > MAX_ITEMS || ctid.line == 0 {
+            return self.pin(store, ctid.block);
+        }
+        store.storage.read_to_look(self.tag(ctid.block), line_at(ctid.line))
     }
 
     fn read_options(&self) -> ReadOptions<'static> {

@@ -5,7 +5,7 @@
 //! their lines. This needs the page's cleanup lock, since items move.
 
 use super::Heap;
-use super::tuple::{Mask, TupleRef, damaged, freeze};
+use super::tuple::{Mask, TupleRef, damaged, freeze, offset_of};
 use crate::access::change::{BlockUse, Change};
 use crate::access::engine::Store;
 use crate::access::rmgr::HEAP_CLEANUP;
@@ -13,7 +13,7 @@ use crate::access::visibility::{Fates, VacuumState, for_vacuum, members};
 use crate::report::Result;
 use crate::storage::buffer::{ExclusivePage, PinnedBuffer, SharedPage};
 use crate::storage::ids::{BufferTag, PAGE_SIZE};
-use crate::storage::page::{Damage, ItemState, PageBuf, PageFlags, PageMut, PageRef};
+use crate::storage::page::{Compaction, Damage, ItemState, PageFlags, PageMut, PageRef};
 use crate::txn::Lsn;
 
 /// A page is pruned if less than this part of it is free.
@@ -88,32 +88,82 @@ impl Plan {
         })
     }
 
-    /// Makes the change to a private copy of the page.
+    /// Checks that all of it can be done to a page, and works out how items move, so that [`Self::carry_out`] cannot fail.
     ///
     /// # Errors
     /// What is wrong with the page or the plan.
-    pub fn apply(&self, page: &mut PageMut<'_>, prune_hint: u64) -> std::result::Result<(), Damage> {
-        let lines = page.as_ref().lines();
-        let all = self.redirects.iter().flat_map(|(from, to)| [*from, *to]);
-        let all = all.chain(self.dead.iter().copied()).chain(self.unused.iter().copied());
-        if let Some(line) = all.into_iter().find(|line| *line == 0 || *line > lines) {
-            return Err(Damage::Line(line));
-        }
-        for (xmin, xmax, list) in [(true, false, &self.frozen), (false, true, &self.released)] {
-            if let Some(line) = list.iter().find(|line| !freeze(page, **line, xmin, xmax)) {
+    pub fn prepare(&self, page: PageRef<'_>) -> std::result::Result<Option<Compaction>, Damage> {
+        for line in self.frozen.iter().chain(&self.released) {
+            if *line == 0 || offset_of(page, *line).is_none() {
                 return Err(Damage::Line(*line));
+            }
+        }
+        if !self.prunes() {
+            return Ok(None);
+        }
+        let becomes = self.becomes(page)?;
+        let is_item = |line: u16| becomes.get(usize::from(line)) == Some(&Becomes::Item);
+        for (from, to) in &self.redirects {
+            if !is_item(*to) {
+                return Err(Damage::Line(*from));
+            }
+        }
+        // Those that were redirects before lead to what has an item still.
+        for line in 1..=page.lines() {
+            if let Becomes::Redirect(to) = becomes[usize::from(line)]
+                && !is_item(to)
+            {
+                return Err(Damage::Line(line));
+            }
+        }
+        page.plan_compaction(is_item).map(Some)
+    }
+
+    /// By line: what becomes of it.
+    fn becomes(&self, page: PageRef<'_>) -> std::result::Result<Vec<Becomes>, Damage> {
+        let mut becomes = vec![Becomes::Nothing; usize::from(page.lines()) + 1];
+        for line in 1..=page.lines() {
+            let item = page.item(line)?;
+            becomes[usize::from(line)] = match item.state {
+                ItemState::Redirect(to) => Becomes::Redirect(to),
+                _ if !item.bytes.is_empty() => Becomes::Item,
+                _ => Becomes::Nothing,
+            };
+        }
+        let redirects = self.redirects.iter().map(|(from, to)| (*from, Becomes::Redirect(*to)));
+        let gone = self.dead.iter().chain(&self.unused).map(|line| (*line, Becomes::Nothing));
+        for (line, after) in redirects.chain(gone) {
+            let place = becomes.get_mut(usize::from(line)).filter(|_| line > 0);
+            *place.ok_or(Damage::Line(line))? = after;
+        }
+        Ok(becomes)
+    }
+
+    /// Does it to a page for which it was prepared. It neither fails nor allocates.
+    pub fn carry_out(&self, page: &mut PageMut<'_>, compaction: Option<&Compaction>, prune_hint: u64) {
+        for (xmin, xmax, list) in [(true, false, &self.frozen), (false, true, &self.released)] {
+            for line in list {
+                freeze(page, *line, xmin, xmax);
             }
         }
         self.redirects.iter().for_each(|(from, to)| page.set_redirect(*from, *to));
         self.dead.iter().for_each(|line| page.set_dead(*line));
         self.unused.iter().for_each(|line| page.set_unused(*line));
-        if self.prunes() {
+        if let Some(compaction) = compaction {
             page.set_prune_hint(prune_hint);
             page.remove_flags(PageFlags::FULL);
-            page.compact()?;
+            page.carry_out(compaction);
         }
-        Ok(())
     }
+}
+
+/// What a line is once a plan was carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Becomes {
+    /// Nothing that could be seen.
+    Nothing,
+    Item,
+    Redirect(u16),
 }
 
 /// A page, line by line.
@@ -234,17 +284,18 @@ pub(super) fn plan(fates: &Fates<'_, '_>, page: PageRef<'_>, tag: BufferTag) -> 
 
 impl Heap {
     /// Locks a page to be read; prunes it first if that is likely to be worth while and needs no wait.
+    #[inline]
     pub(super) fn lock_pruned<'t, 's>(
         &self,
         store: &'t Store<'s>,
         fates: &Fates<'_, '_>,
         pin: PinnedBuffer<'t, 's>,
     ) -> Result<SharedPage<'t, 's>> {
-        let page = pin.lock_shared();
+        let page = pin.into_shared();
         if page.page().prune_hint() == 0 || !self.is_worth_pruning(fates, page.page())? {
             return Ok(page);
         }
-        drop(page);
+        let pin = page.unlock();
         if let Some(page) = pin.try_lock_for_cleanup() {
             let plan = plan(fates, page.page(), page.pin().tag())?;
             if plan.is_empty() {
@@ -253,7 +304,7 @@ impl Heap {
                 self.clean(store, fates, page, &plan)?;
             }
         }
-        Ok(pin.lock_shared())
+        Ok(pin.into_shared())
     }
 
     fn is_worth_pruning(&self, fates: &Fates<'_, '_>, page: PageRef<'_>) -> Result<bool> {
@@ -266,7 +317,7 @@ impl Heap {
         Ok(fate == crate::txn::Fate::Aborted || fates.is_for_all(fate))
     }
 
-    /// Carries a plan out, on a copy first, since what is done in between must not fail.
+    /// Carries a plan out; it is checked first, since what is done in between must not fail.
     pub(super) fn clean<'t, 's>(
         &self,
         store: &'t Store<'s>,
@@ -275,16 +326,17 @@ impl Heap {
         plan: &Plan,
     ) -> Result<()> {
         let mut page = page;
-        let mut copy = PageBuf::zeroed();
-        page.page().copy_to(&mut copy);
         let tag = page.pin().tag();
         let hint = next_hint(fates, page.page(), plan)?;
-        plan.apply(&mut copy.view_mut(), hint)
+        let compaction = plan
+            .prepare(page.page())
             .map_err(|damage| damaged(tag, if let Damage::Line(line) = damage { line } else { 0 }))?;
         let (data, main) = (plan.encode(), [plan.removed.bytes().to_le_bytes(), hint.to_le_bytes()].concat());
         let change = Change::new(HEAP_CLEANUP, super::cleanup::CleanupKind::Prune as u8, 0);
         let change = change.block(0, &mut page, BlockUse::Modify, &data).main(&main);
-        self.apply(store, change, |pages| pages.page(0).bytes_mut().copy_from_slice(&copy.0))
+        self.apply(store, change, |pages| {
+            plan.carry_out(&mut pages.page(0), compaction.as_ref(), hint);
+        })
     }
 }
 

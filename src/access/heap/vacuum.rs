@@ -23,6 +23,7 @@ use crate::access::engine::Store;
 use crate::access::relation_files;
 use crate::access::rmgr::HEAP_CLEANUP;
 use crate::access::visibility::{Fates, VacuumState, for_vacuum, members};
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::buffer::{BufferRing, ExclusivePage, PinnedBuffer, ReadOptions, RingKind};
 use crate::storage::ids::BlockNumber;
@@ -350,6 +351,7 @@ impl<'t, 's> Vacuum<'_, 't, 's> {
         }
         let dead = std::mem::take(&mut self.dead);
         indexes.delete(&dead)?;
+        self.store.me.stop_point(StopPoint::VacuumIndexesCleaned);
         self.stats.index_scans += 1;
         self.stats.dead_lines += dead.len() as u64;
         for of_block in dead.0.chunk_by(|one, other| one.block == other.block) {

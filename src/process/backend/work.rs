@@ -8,7 +8,7 @@ use super::super::context::ProcessContext;
 use super::super::store::{flush_settings, sync_method};
 use crate::access::StoreSession;
 use crate::config;
-use crate::report::{Report, Result};
+use crate::report::{Result, Severity};
 use crate::sql::host::TransactionEvent;
 use crate::txn::prepared::Finisher;
 use crate::txn::serializable::Granularity;
@@ -163,10 +163,12 @@ impl<'s> Work<'s> {
     }
 }
 
-/// A rollback that could not be written down is one all the same.
+/// A rollback that could not be written down is one all the same. A PANIC stays one: it is not known what is on disk.
 pub fn log_rollback(ctx: &ProcessContext<'_>, result: Result<()>) {
-    if let Err(report) = result {
-        let report = Report { severity: crate::report::Severity::Warning, ..*report };
+    if let Err(mut report) = result {
+        if report.severity < Severity::Panic {
+            report.severity = Severity::Warning;
+        }
         ctx.log(&report);
     }
 }

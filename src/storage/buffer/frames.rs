@@ -3,12 +3,11 @@
 //! # Safety
 //! No reference to a frame's bytes is made but through the views of `storage::page`, which only [`Content`] gives out, while
 //! it holds the buffer's content lock, and which do not outlive it. Beside these, a frame is written by whoever does the
-//! I/O of a buffer that is not valid ([`Frames::fill`]): then nobody looks at its content, because every reader makes sure
+//! I/O of a buffer that is not valid ([`Frames::fill`], [`Frames::make`]): then nobody looks at its content, because every reader makes sure
 //! first that the buffer is valid, and the compare-and-swap that makes it so is a release operation behind the copy.
 //! Frames lie in the segment, which is mapped for `'s`.
 #![allow(unsafe_code)]
 
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use shmem_layout::BufferDescriptor;
@@ -16,6 +15,7 @@ use shmem_layout::BufferDescriptor;
 use super::mapping::BufferId;
 use crate::ipc::lwlock::LwLockGuard;
 use crate::ipc::{LwLock, Mode, Proc, WaitEvent};
+use crate::os::cpu;
 use crate::shmem::{Segment, SegmentError};
 use crate::storage::ids::PAGE_SIZE;
 use crate::storage::page::{PageBuf, PageMut, PageRef, view};
@@ -25,7 +25,7 @@ use crate::storage::page::{PageBuf, PageMut, PageRef, view};
 pub(super) struct Frames<'s> {
     start: NonNull<u8>,
     count: usize,
-    segment: PhantomData<&'s Segment>,
+    segment: &'s Segment,
 }
 
 impl<'s> Frames<'s> {
@@ -44,7 +44,7 @@ impl<'s> Frames<'s> {
         }
         // SAFETY: within the region, as just checked.
         let start = unsafe { first.cast::<u8>().add(skip) };
-        Ok(Self { start, count, segment: PhantomData })
+        Ok(Self { start, count, segment })
     }
 
     fn frame(self, buffer: BufferId) -> NonNull<u8> {
@@ -58,6 +58,32 @@ impl<'s> Frames<'s> {
         let frame = self.frame(buffer).as_ptr();
         // SAFETY: both have a page's bytes, and private memory is elsewhere; see the module.
         unsafe { std::ptr::copy_nonoverlapping(page.0.as_ptr(), frame, PAGE_SIZE) };
+    }
+
+    /// Has `make` write a page in its place. The caller does the buffer's I/O, and it is not valid: see the module. What
+    /// stands there before is any page's.
+    pub fn make(self, buffer: BufferId, make: impl FnOnce(&mut [u8; PAGE_SIZE])) {
+        // SAFETY: the frame has a page's bytes, and any bytes are some; nobody else looks, see the module.
+        make(unsafe { self.frame(buffer).cast::<[u8; PAGE_SIZE]>().as_mut() });
+    }
+
+    /// Has the processor fetch what a page begins with, and what stands at `offset`, while its buffer is pinned and locked:
+    /// those are read-modify-writes, behind which it fetches nothing by itself. Nothing comes of a wrong guess.
+    #[inline]
+    pub fn prefetch(self, buffer: BufferId, offset: usize) {
+        debug_assert!(offset < PAGE_SIZE, "{offset} is outside of the page");
+        let frame = self.frame(buffer).as_ptr().cast_const();
+        cpu::prefetch(frame);
+        cpu::prefetch(frame.wrapping_add(offset));
+    }
+
+    /// Has the kernel make the memory of `count` frames from `buffer` on, as far as there are so many: at once that costs
+    /// half of what it costs one fault at a time. What cannot be done now shows when a frame is touched.
+    #[cold]
+    pub fn populate(self, buffer: BufferId, count: usize) {
+        let count = count.min(self.count - buffer.index());
+        let offset = self.frame(buffer).as_ptr().addr() - self.segment.base();
+        let _ = self.segment.prefault_part(offset, count * PAGE_SIZE);
     }
 
     /// Locks a buffer's content, waiting if need be.

@@ -87,7 +87,7 @@ impl<'s> Mapping<'s> {
     }
 
     /// Finds and pins without a lock. `Missing`: look again with it. `is_held` says which buffers this process pins: their
-    /// tags stand, and they are not pinned again.
+    /// tags stand, and they are not pinned again. `guessed` is told which buffer it most likely is, as early as can be.
     #[inline]
     pub fn find_optimistically(
         &self,
@@ -95,8 +95,12 @@ impl<'s> Mapping<'s> {
         tag: BufferTag,
         how: Use,
         is_held: impl Fn(BufferId) -> bool,
+        guessed: impl FnOnce(BufferId),
     ) -> Result<Found<'s>, LedgerFull> {
         let mut link = self.buckets[self.bucket_of(tag)].head.load(Acquire);
+        if let Some((buffer, _)) = self.follow(link) {
+            guessed(buffer);
+        }
         for _ in 0..STEPS {
             let Some((buffer, descriptor)) = self.follow(link) else { return Ok(Found::Missing) };
             if state::has_tag(descriptor, tag) {
@@ -113,6 +117,41 @@ impl<'s> Mapping<'s> {
             link = descriptor.next.load(Acquire);
         }
         Ok(Found::Missing)
+    }
+
+    /// Where [`Self::guess`] will look.
+    #[inline]
+    pub fn bucket_address(&self, tag: BufferTag) -> *const u8 {
+        std::ptr::from_ref(&self.buckets[self.bucket_of(tag)]).cast()
+    }
+
+    /// The buffer that a page most likely is in, if it is in any.
+    #[inline]
+    pub fn guess(&self, tag: BufferTag) -> Option<BufferId> {
+        let link = self.buckets[self.bucket_of(tag)].head.load(Relaxed);
+        self.follow(link).map(|(buffer, _)| buffer)
+    }
+
+    /// Whether a page is in a buffer, or about to be; under the lock, so that what was in one all the time is found.
+    #[cfg(not(model))]
+    pub fn has(&self, me: &'s Proc<'s>, tag: BufferTag) -> bool {
+        let bucket = self.bucket_of(tag);
+        let is_there = || {
+            let mut link = self.buckets[bucket].head.load(Acquire);
+            while let Some((_, descriptor)) = self.follow(link) {
+                if state::has_tag(descriptor, tag) {
+                    return true;
+                }
+                link = descriptor.next.load(Acquire);
+            }
+            false
+        };
+        // Who finds it without the lock need not take that.
+        let guessed = self.guess(tag).is_some_and(|buffer| state::has_tag(self.descriptor(buffer), tag));
+        guessed || {
+            let _guard = self.lock_bucket(me, bucket, Mode::Shared);
+            is_there()
+        }
     }
 
     /// Gives a pin back and wakes who waits for that.

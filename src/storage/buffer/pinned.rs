@@ -82,6 +82,12 @@ impl<'a, 's> PinnedBuffer<'a, 's> {
         SharedPage { content: self.lock(Mode::Shared), pin: self.clone() }
     }
 
+    /// The same for who needs the pin for nothing else.
+    #[inline]
+    pub fn into_shared(self) -> SharedPage<'a, 's> {
+        SharedPage { content: self.lock(Mode::Shared), pin: self }
+    }
+
     /// Locks it to be read if that needs no wait.
     pub fn try_lock_shared(&self) -> Option<SharedPage<'a, 's>> {
         let StorageSession { pool, me, .. } = self.session;

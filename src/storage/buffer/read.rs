@@ -10,9 +10,10 @@ use super::ring::BufferRing;
 use super::state::{self, Io, IoEnd, Use};
 use crate::ipc::Mode;
 use crate::ipc::stop_points::StopPoint;
+use crate::os::cpu;
 use crate::report::Result;
 use crate::storage::errors::too_many_pins;
-use crate::storage::ids::BufferTag;
+use crate::storage::ids::{BufferTag, PAGE_SIZE};
 use crate::storage::page::{PageBuf, check};
 use crate::storage::session::StorageSession;
 use crate::sync::Ordering::Acquire;
@@ -50,8 +51,15 @@ impl<'s> StorageSession<'s> {
     /// there; 58030 and others as the kernel says.
     #[inline]
     pub fn read(&self, tag: BufferTag) -> Result<PinnedBuffer<'_, 's>> {
-        let found =
-            self.pool.mapping.find_optimistically(self.me, tag, Use::More, |buffer| self.holds(buffer));
+        self.read_to_look(tag, 0)
+    }
+
+    /// The same for who will look at the page's head and then at `offset`: both are on their way while this goes on.
+    #[inline]
+    pub fn read_to_look(&self, tag: BufferTag, offset: usize) -> Result<PinnedBuffer<'_, 's>> {
+        let is_held = |buffer| self.holds(buffer);
+        let fetch = |buffer| self.pool.frames.prefetch(buffer, offset);
+        let found = self.pool.mapping.find_optimistically(self.me, tag, Use::More, is_held, fetch);
         let pin = match found {
             Ok(Found::Pinned(buffer, pinned)) => PinnedBuffer::new(self, buffer, Some(pinned)),
             Ok(Found::Held(buffer)) => PinnedBuffer::new(self, buffer, None),
@@ -63,6 +71,22 @@ impl<'s> StorageSession<'s> {
         }
         self.count(&self.counts.hits, 1, |usage| usage.hits += 1);
         Ok(pin)
+    }
+
+    /// Has the processor fetch what [`Self::warm`] will need, some time before.
+    #[inline]
+    pub fn warm_mapping(&self, tag: BufferTag) {
+        cpu::prefetch(self.pool.mapping.bucket_address(tag));
+    }
+
+    /// Has the processor fetch what [`Self::read_to_look`] and a look at the page's head and at `offset` will need, some time
+    /// before.
+    #[inline]
+    pub fn warm(&self, tag: BufferTag, offset: usize) {
+        if let Some(buffer) = self.pool.mapping.guess(tag) {
+            cpu::prefetch(std::ptr::from_ref(self.pool.mapping.descriptor(buffer)).cast());
+            self.pool.frames.prefetch(buffer, offset);
+        }
     }
 
     /// The same with options.
@@ -81,21 +105,27 @@ impl<'s> StorageSession<'s> {
 
     /// Pins and locks a page that will be made anew, so that what stands in the file does not matter: all zeroes if it was
     /// not in the pool, else as it is.
-    pub fn read_to_init(
+    pub fn read_to_init(&self, tag: BufferTag, options: ReadOptions<'_>) -> Result<ExclusivePage<'_, 's>> {
+        Ok(self.read_to_replace(tag, options, |page| page.fill(0))?.0)
+    }
+
+    /// The same; what it is if it was not in the pool, `make` says, which finds anything there. Whether that was so.
+    pub fn read_to_replace(
         &self,
         tag: BufferTag,
         mut options: ReadOptions<'_>,
-    ) -> Result<ExclusivePage<'_, 's>> {
+        make: impl FnOnce(&mut [u8; PAGE_SIZE]),
+    ) -> Result<(ExclusivePage<'_, 's>, bool)> {
         let (pin, mut is_begun) = self.find_or_begin(tag, &mut options)?;
         loop {
             if is_begun {
                 let content = self.pool.frames.lock(self.me, pin.descriptor(), pin.buffer, Mode::Exclusive);
-                self.pool.frames.fill(pin.buffer, &PageBuf::zeroed());
+                self.pool.frames.make(pin.buffer, make);
                 self.end_io(&pin, IoEnd::Read);
-                return Ok(ExclusivePage::new(content, pin));
+                return Ok((ExclusivePage::new(content, pin), true));
             }
             match state::begin_read(self.me, pin.descriptor()) {
-                Io::NotNeeded => return Ok(pin.lock_exclusive()),
+                Io::NotNeeded => return Ok((pin.lock_exclusive(), false)),
                 Io::Begun => is_begun = true,
                 Io::Busy => self.wait_io(&pin),
             }

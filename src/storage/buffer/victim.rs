@@ -14,6 +14,9 @@ use crate::storage::errors::too_many_pins;
 use crate::storage::session::StorageSession;
 use crate::sync::Ordering::{Acquire, Relaxed};
 
+/// Frames whose memory is made at once when the hand first comes to them: 2 MB.
+const POPULATED: usize = 256;
+
 impl<'s> StorageSession<'s> {
     /// A buffer of no page, pinned by this process alone, its content not valid.
     ///
@@ -69,6 +72,9 @@ impl<'s> StorageSession<'s> {
             left -= 1;
             let hand = self.pool.shared.clock.fetch_add(1, Relaxed);
             let buffer = BufferId((hand % len as u64) as u32);
+            if hand < len as u64 && hand.is_multiple_of(POPULATED as u64) {
+                self.pool.frames.populate(buffer, POPULATED);
+            }
             let descriptor = self.pool.mapping.descriptor(buffer);
             let seen = descriptor.state.load(Acquire);
             if state::pins(seen) > 0 || seen & state::BLOCKED != 0 {

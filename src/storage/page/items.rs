@@ -48,7 +48,9 @@ fn pack(state: u32, offset: usize, length: usize) -> u32 {
     offset as u32 | state << 15 | (length as u32) << 17
 }
 
-fn at(line: u16) -> usize {
+/// Offset of a line's pointer on its page; lines are counted from 1.
+#[inline]
+pub fn line_at(line: u16) -> usize {
     HEADER_SIZE + (usize::from(line) - 1) * LINE_POINTER_SIZE
 }
 
@@ -69,7 +71,7 @@ impl<'a> PageRef<'a> {
         if line == 0 || line > self.lines() {
             return Err(Damage::Line(line));
         }
-        let word = self.u32_at(at(line));
+        let word = self.u32_at(line_at(line));
         let (offset, state, length) = ((word & 0x7fff) as usize, word >> 15 & 3, (word >> 17) as usize);
         let state = match state {
             NORMAL => ItemState::Normal,
@@ -111,7 +113,7 @@ impl<'a> PageRef<'a> {
 
     /// The first unused line that is there already.
     pub fn first_unused(self) -> Option<u16> {
-        (1..=self.lines()).find(|line| self.u32_at(at(*line)) == 0)
+        (1..=self.lines()).find(|line| self.u32_at(line_at(*line)) == 0)
     }
 
     /// Looks at every line: whether it leads to an item, and no two to the same bytes.
@@ -135,6 +137,67 @@ impl<'a> PageRef<'a> {
             Some(pair) => Err(Damage::Line(pair[1].2)),
         }
     }
+
+    /// Works out how the items of the lines that keep theirs are moved together, once the others have none.
+    ///
+    /// # Errors
+    /// What is wrong with the page; then nothing is to be moved.
+    pub fn plan_compaction(self, keeps: impl Fn(u16) -> bool) -> Result<Compaction, Damage> {
+        check::header(self)?;
+        let mut places: Vec<(u16, u16, u16)> = Vec::with_capacity(self.lines().into());
+        for line in 1..=self.lines() {
+            let item = self.item(line)?;
+            if !item.bytes.is_empty() && keeps(line) {
+                places.push((item.offset as u16, item.bytes.len() as u16, line));
+            }
+        }
+        // The highest first: each moves up into what is free, and never over one that has yet to move.
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(pair) = places.windows(2).find(|pair| pair[1].0 + pair[1].1 > pair[0].0) {
+            return Err(Damage::Line(pair[0].2));
+        }
+        let mut compaction = Compaction { runs: Vec::new(), lines: Vec::new(), upper: self.special_start() };
+        places.into_iter().for_each(|place| compaction.add(place));
+        Ok(compaction)
+    }
+}
+
+/// How a page's items are to be moved together, checked beforehand.
+#[derive(Debug)]
+pub struct Compaction {
+    runs: Vec<Run>,
+    /// Lines whose items move, and where to.
+    lines: Vec<(u16, u16)>,
+    upper: usize,
+}
+
+/// Items side by side that move by the same distance.
+#[derive(Debug)]
+struct Run {
+    from: usize,
+    to: usize,
+    length: usize,
+}
+
+impl Compaction {
+    /// The next item downward.
+    fn add(&mut self, (offset, length, line): (u16, u16, u16)) {
+        let (from, length) = (usize::from(offset), usize::from(length));
+        let size = length.next_multiple_of(ITEM_ALIGN);
+        self.upper -= size;
+        let to = self.upper;
+        if to == from {
+            return;
+        }
+        self.lines.push((line, to as u16));
+        match self.runs.last_mut() {
+            Some(run) if run.from == from + size && run.to == to + size => {
+                (run.from, run.to) = (from, to);
+                run.length += size;
+            }
+            _ => self.runs.push(Run { from, to, length }),
+        }
+    }
 }
 
 impl PageMut<'_> {
@@ -155,7 +218,7 @@ impl PageMut<'_> {
             None => next,
         };
         let page = self.as_ref();
-        let is_free = line == next || (line > 0 && line < next && page.u32_at(at(line)) == 0);
+        let is_free = line == next || (line > 0 && line < next && page.u32_at(line_at(line)) == 0);
         let lower = if line == next { page.lower() + LINE_POINTER_SIZE } else { page.lower() };
         let size = item.len().next_multiple_of(ITEM_ALIGN);
         if !is_free || item.is_empty() || page.upper() > PAGE_SIZE || lower + size > page.upper() {
@@ -164,7 +227,7 @@ impl PageMut<'_> {
         let offset = page.upper() - size;
         self.set_lower(lower);
         self.set_upper(offset);
-        self.put_u32(at(line), pack(NORMAL, offset, item.len()));
+        self.put_u32(line_at(line), pack(NORMAL, offset, item.len()));
         self.slice_mut(offset, item.len()).copy_from_slice(item);
         self.slice_mut(offset + item.len(), size - item.len()).fill(0);
         Some(line)
@@ -178,13 +241,13 @@ impl PageMut<'_> {
             return false;
         }
         let Some(last) = self.insert(item, Some(lines + 1)) else { return false };
-        let word = self.as_ref().u32_at(at(last));
+        let word = self.as_ref().u32_at(line_at(last));
         self.copy_within(
-            at(line),
-            at(line) + LINE_POINTER_SIZE,
+            line_at(line),
+            line_at(line) + LINE_POINTER_SIZE,
             usize::from(last - line) * LINE_POINTER_SIZE,
         );
-        self.put_u32(at(line), word);
+        self.put_u32(line_at(line), word);
         true
     }
 
@@ -196,7 +259,7 @@ impl PageMut<'_> {
         if item.is_empty() || item.len() > bytes.len() {
             return false;
         }
-        self.put_u32(at(line), pack(NORMAL, offset, item.len()));
+        self.put_u32(line_at(line), pack(NORMAL, offset, item.len()));
         self.slice_mut(offset, item.len()).copy_from_slice(item);
         true
     }
@@ -230,7 +293,7 @@ impl PageMut<'_> {
 
     fn set_line(&mut self, line: u16, word: u32) {
         assert!(line > 0 && line <= self.as_ref().lines(), "no line {line}");
-        self.put_u32(at(line), word);
+        self.put_u32(line_at(line), word);
     }
 
     /// Takes lines out, with their items, and moves the lines behind them down, as ordered pages want it. `lines` are in
@@ -245,8 +308,8 @@ impl PageMut<'_> {
         for line in 1..=count {
             if lines.binary_search(&line).is_err() {
                 kept += 1;
-                let word = self.as_ref().u32_at(at(line));
-                self.put_u32(at(kept), word);
+                let word = self.as_ref().u32_at(line_at(line));
+                self.put_u32(line_at(kept), word);
             }
         }
         self.set_lower(HEADER_SIZE + usize::from(kept) * LINE_POINTER_SIZE);
@@ -259,35 +322,29 @@ impl PageMut<'_> {
     /// What is wrong with the page, which then is left as it was.
     pub fn compact(&mut self) -> Result<(), Damage> {
         self.as_ref().check_items()?;
-        self.drop_last_unused();
-        let page = self.as_ref();
-        let mut places: Vec<(usize, usize, u16)> = Vec::with_capacity(page.lines().into());
-        for line in 1..=page.lines() {
-            let item = page.item(line)?;
-            if !item.bytes.is_empty() {
-                places.push((item.offset, item.bytes.len(), line));
-            }
-        }
-        // The highest first: each moves up into what is free, and never over one that has yet to move.
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        let mut upper = page.special_start();
-        for (offset, length, line) in places {
-            let size = length.next_multiple_of(ITEM_ALIGN);
-            upper -= size;
-            if upper != offset {
-                self.copy_within(offset, upper, length);
-                let word = self.as_ref().u32_at(at(line));
-                self.put_u32(at(line), word & !0x7fff | upper as u32);
-            }
-        }
-        self.set_upper(upper);
+        let compaction = self.as_ref().plan_compaction(|_| true)?;
+        self.carry_out(&compaction);
         Ok(())
+    }
+
+    /// Moves the items together as was planned for those that are left, and drops unused lines at the end. It neither fails
+    /// nor allocates.
+    pub fn carry_out(&mut self, compaction: &Compaction) {
+        self.drop_last_unused();
+        for Run { from, to, length } in &compaction.runs {
+            self.copy_within(*from, *to, *length);
+        }
+        for (line, offset) in &compaction.lines {
+            let word = self.as_ref().u32_at(line_at(*line));
+            self.put_u32(line_at(*line), word & !0x7fff | u32::from(*offset));
+        }
+        self.set_upper(compaction.upper);
     }
 
     fn drop_last_unused(&mut self) {
         let page = self.as_ref();
-        let kept = (1..=page.lines()).rev().find(|line| page.u32_at(at(*line)) != 0).unwrap_or(0);
-        let has_unused = (1..=kept).any(|line| page.u32_at(at(line)) == 0);
+        let kept = (1..=page.lines()).rev().find(|line| page.u32_at(line_at(*line)) != 0).unwrap_or(0);
+        let has_unused = (1..=kept).any(|line| page.u32_at(line_at(line)) == 0);
         let lower = HEADER_SIZE + usize::from(kept) * LINE_POINTER_SIZE;
         // What stood there is not part of the page any more, and zeroes compress better in full page images.
         let dropped = page.lower() - lower;

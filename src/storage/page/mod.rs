@@ -16,7 +16,7 @@ pub mod view;
 
 use super::ids::PAGE_SIZE;
 pub use check::{Damage, PageError};
-pub use items::{Item, ItemState, MAX_ITEMS};
+pub use items::{Compaction, Item, ItemState, MAX_ITEMS, line_at};
 pub use view::{PageBuf, PageMut, PageRef};
 
 /// Bytes of the header.

@@ -15,20 +15,27 @@ use tuskd::access::engine::{EngineSize, LOG_FOLDER, StoreSettings};
 use tuskd::access::managers::managers;
 use tuskd::access::recovery::Recovery;
 use tuskd::access::{Engine, Store, StoreSession, map_files};
+use tuskd::ipc::death;
 use tuskd::ipc::slots::SlotTable;
 use tuskd::ipc::{Ipc, Proc};
 use tuskd::os::file::Files;
 use tuskd::os::process::{self, Child, Fork};
+use tuskd::report::{Report, Result, SqlState};
 use tuskd::shmem::{HugePages, Plan, RegionSpec, Segment};
 use tuskd::storage::buffer::Unpaced;
 use tuskd::sync::{AtomicU64, Ordering};
+use tuskd::txn::cleanup::Remains;
+use tuskd::txn::locks::OwnerIndex;
 use tuskd::txn::serializable::Granularity;
-use tuskd::wal::{Beginning, FlushSettings, Incarnation, SyncMethod, WalReader};
+use tuskd::wal::{Beginning, FlushSettings, Incarnation, Lsn, SyncMethod, WalReader};
 
 pub const PROCESSES: usize = 16;
 
+/// Blocks of a file.
+pub const SEGMENT_BLOCKS: u32 = 64;
+
 /// Words for tests, one per process and then some.
-pub const WORDS: usize = 64;
+pub const WORDS: usize = 96;
 
 /// Words, zero at first.
 #[repr(C, align(64))]
@@ -36,7 +43,7 @@ pub struct Words {
     words: [AtomicU64; WORDS],
 }
 
-shared_layout!(Words, size 512, align 64, {
+shared_layout!(Words, size 768, align 64, {
     0 => words: [AtomicU64; WORDS],
 });
 
@@ -46,8 +53,11 @@ pub struct DataDirectory(pub PathBuf);
 impl DataDirectory {
     /// With folders and nothing in them.
     pub fn empty(name: &str) -> Self {
-        let name = format!("store-{name}-{}", std::process::id());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+    }
+
+    fn within(parent: &Path, name: &str) -> Self {
+        let path = parent.join(format!("store-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         for folder in
             [LOG_FOLDER, "pg_wal/archive_status", map_files::FOLDER, "base/5", "global", "pg_twophase"]
@@ -67,6 +77,15 @@ impl DataDirectory {
         };
         bootstrap(&directory.0, &how).unwrap_or_else(|e| panic!("{e}"));
         directory
+    }
+
+    /// With everything that another has, in memory if that can be had: for what asks nothing of the disk itself.
+    pub fn copy_of(name: &str, other: &Path) -> Self {
+        let memory = Path::new("/dev/shm");
+        let copy = if memory.is_dir() { Self::within(memory, name) } else { Self::empty(name) };
+        let done = std::process::Command::new("cp").arg("-a").arg(other.join(".")).arg(&copy.0).status();
+        assert!(done.expect("cp runs").success());
+        copy
     }
 }
 
@@ -139,7 +158,7 @@ impl StoreWorld {
             flush: FlushSettings::default(),
             files: self.files.clone(),
             max_open: 100,
-            segment_blocks: 64,
+            segment_blocks: SEGMENT_BLOCKS,
         };
         Box::leak(Box::new(Store::new(self.engine, me, &settings)))
     }
@@ -150,18 +169,25 @@ impl StoreWorld {
 
     /// What the startup process does; how many records it replayed.
     pub fn recover(self, store: &'static Store<'static>) -> u64 {
+        self.try_recover(store).unwrap_or_else(|e| panic!("{e} {:?}", e.context))
+    }
+
+    /// The same of a directory that may be damaged.
+    pub fn try_recover(self, store: &'static Store<'static>) -> Result<u64> {
         let directory = self.engine.data_directory();
-        let control = ControlFile::read(directory, self.files).unwrap_or_else(|e| panic!("{e}"));
+        let control = ControlFile::read(directory, self.files)?;
         let copy = control.checkpoint_copy;
         let folder = directory.join(LOG_FOLDER);
         let mut recovery = Recovery::new(store, managers(), &copy);
         let mut reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
-        while let Some(record) = reader.next().unwrap_or_else(|e| panic!("{e}")) {
-            recovery.replay(&record).unwrap_or_else(|e| panic!("{e} {:?}", e.context));
+        while let Some(record) = reader.next()? {
+            recovery.replay(&record)?;
         }
-        assert!(reader.end() > control.checkpoint, "the log ends before the checkpoint");
+        if reader.end() <= control.checkpoint {
+            return Err(Report::fatal(SqlState::DATA_CORRUPTED, "the log ends before the checkpoint"));
+        }
         let changes = recovery.changes();
-        recovery.finish().unwrap_or_else(|e| panic!("{e}"));
+        recovery.finish()?;
         let beginning = Beginning {
             timeline: copy.timeline,
             incarnation: new_incarnation().expect("random bytes"),
@@ -169,17 +195,21 @@ impl StoreWorld {
             redo: copy.redo,
             full_pages: true,
         };
-        ControlFile::update(directory, self.files, |control| control.state = DbState::InProduction)
-            .unwrap_or_else(|e| panic!("{e}"));
-        store.log.with(|log| log.begin(&beginning)).unwrap_or_else(|e| panic!("{e}"));
+        ControlFile::update(directory, self.files, |control| control.state = DbState::InProduction)?;
+        store.log.with(|log| log.begin(&beginning))?;
         self.engine.checkpoints.set_running();
-        changes
+        Ok(changes)
     }
 
     /// What the checkpointer does.
     pub fn checkpoint(self, store: &'static Store<'static>) {
+        self.try_checkpoint(store, Request::IMMEDIATE).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// The same on a disk that fails.
+    pub fn try_checkpoint(self, store: &'static Store<'static>, request: Request) -> Result<()> {
         let keep = KeepWal { behind: 0, least: 2, most: 4, expected: 1 << 20, recycle: true };
-        perform(store, Request::IMMEDIATE, &mut Unpaced, &keep, |_| true).unwrap_or_else(|e| panic!("{e}"));
+        perform(store, request, &mut Unpaced, &keep, |_| true).map(drop)
     }
 
     /// Forks a process.
@@ -197,6 +227,31 @@ impl StoreWorld {
                 process::exit_now(if lived.is_ok() { 0 } else { 101 })
             }
         }
+    }
+
+    /// What a cleaner does about a process that killed itself; what became of its transaction. `None`: it died in a critical
+    /// section, which is a crash restart's.
+    pub fn clean_up(self, store: &'static Store<'static>, worker: &Worker) -> Option<Remains> {
+        worker.child.pidfd.wait().expect("our child");
+        let (me, engine, dead) = (store.me, self.engine, worker.id);
+        let report = death::examine(self.ipc, dead).expect("its slot is still its own");
+        if report.critical_sections != 0 {
+            return None;
+        }
+        let is_dead = |slot| slot == dead.slot();
+        death::clean_up(self.ipc, me, dead, &is_dead).expect("outside critical sections");
+        engine.wal.clean_up_dead(me, dead);
+        engine.pool.clean_up(me, dead, &is_dead).expect("everybody else moves");
+        let owner = OwnerIndex::of_process(dead.slot());
+        let remains = store.transactions.end_for_the_dead(&mut store.log.clone(), owner, 0);
+        let remains = remains.unwrap_or_else(|e| panic!("{e}"));
+        if let Remains::ToComplete(_, lsn) = remains {
+            store.log.make_durable(Lsn::new(lsn.bytes())).unwrap_or_else(|e| panic!("{e}"));
+        }
+        engine.locks.release_all_of(me, owner);
+        store.transactions.bury(owner);
+        self.table.borrow_mut().release(dead);
+        Some(remains)
     }
 
     /// Waits for an orderly end.

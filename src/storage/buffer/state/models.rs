@@ -73,7 +73,10 @@ fn bring_in<'s>(pool: &'s Pool, me: &'s Proc<'s>, buffer: BufferId, block: u32) 
 /// Pins the page of `block` without the lock, and looks at it.
 fn look<'s>(pool: &'s Pool, me: &'s Proc<'s>, block: u32) {
     let mapping = pool.mapping();
-    match mapping.find_optimistically(me, tag(block), Use::More, |_| false).expect("the ledger has room") {
+    match mapping
+        .find_optimistically(me, tag(block), Use::More, |_| false, |_| ())
+        .expect("the ledger has room")
+    {
         Found::Pinned(buffer, pinned) => {
             let descriptor = &pool.descriptors[buffer.index()];
             if descriptor.state.load(Acquire) & VALID != 0 {

@@ -80,7 +80,7 @@ fn lines_that_lie_are_errors_and_nothing_is_touched() {
         let mut page = page(0);
         page.view_mut().insert(&[1; 16], None).unwrap();
         page.view_mut().insert(&[2; 16], None).unwrap();
-        page.view_mut().put_u32(at(1), word);
+        page.view_mut().put_u32(line_at(1), word);
         let before = page.0;
         assert_eq!(page.view().item(1), Err(Damage::Line(1)), "{what}");
         assert_eq!(page.view_mut().compact(), Err(Damage::Line(1)), "{what}");
@@ -90,7 +90,7 @@ fn lines_that_lie_are_errors_and_nothing_is_touched() {
     let mut page = page(0);
     page.view_mut().insert(&[1; 16], None).unwrap();
     page.view_mut().insert(&[2; 16], None).unwrap();
-    page.view_mut().put_u32(at(2), pack(NORMAL, 8192 - 24, 24));
+    page.view_mut().put_u32(line_at(2), pack(NORMAL, 8192 - 24, 24));
     assert_eq!(page.view().check_items(), Err(Damage::Line(1)), "overlapping");
     assert_eq!((page.view().item(0), page.view().item(3)), (Err(Damage::Line(0)), Err(Damage::Line(3))));
 }
