@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 17] = [
+pub const TESTS: [&[Test]; 18] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,

@@ -8,7 +8,7 @@ use super::super::context::ProcessContext;
 use super::super::store::{flush_settings, sync_method};
 use crate::access::StoreSession;
 use crate::config;
-use crate::report::{Result, Severity};
+use crate::report::{Report, Result, Severity, SqlState};
 use crate::sql::host::TransactionEvent;
 use crate::txn::prepared::Finisher;
 use crate::txn::serializable::Granularity;
@@ -65,6 +65,10 @@ impl<'s> Work<'s> {
         ctx.kept_store().log.with(|log| {
             log.set_settings(flush_settings(ctx.settings));
             if self.told.is_some_and(|(_, told)| told != method) {
+                if method == SyncMethod::IoUringDsync {
+                    let text = "no ring for flushing the write-ahead log in a session that began without one, open_datasync is used";
+                    ctx.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+                }
                 log.set_sink(Box::new(FileSink::new(method, None)));
             }
         });

@@ -129,7 +129,9 @@ fn vacuum_and_later_updates_find_their_way_through_both() {
             lock: RowLock::KeyShare,
             updates: false,
         });
-        (0..500).for_each(|_| drop(create(third.session.store, oldest, &pair).expect("room")));
+        for _ in 0..500 {
+            create(third.session.store, oldest, &pair).expect("room");
+        }
         let next = Xid::new(oldest.number() + 2).expect("an id");
         assert!(give_back(third.session.store, next).expect("pages") > 0);
     }
