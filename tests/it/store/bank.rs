@@ -91,7 +91,7 @@ fn text(rng: &mut Rng) -> Vec<u8> {
     made_from(rng.next_u64() as u32, length as usize)
 }
 
-fn made_from(seed: u32, length: usize) -> Vec<u8> {
+pub fn made_from(seed: u32, length: usize) -> Vec<u8> {
     let mut random = seed;
     let mut next = || {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

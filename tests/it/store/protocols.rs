@@ -12,7 +12,7 @@ use tuskd::txn::cleanup::Remains;
 use tuskd::txn::session::{CommitOptions, Isolation};
 use tuskd::wal::SyncMethod;
 
-use super::bank::{Bank, START};
+use super::bank::{Bank, START, made_from};
 use super::store_world::{DataDirectory, StoreWorld, Style, Worker};
 use crate::harness::{Skip, Test, tests};
 use crate::world::{eventually, soon};
@@ -120,7 +120,7 @@ fn transfer(bank: &mut Bank) {
     for (account, amount) in [(0, -AMOUNT), (1, AMOUNT)] {
         assert!(bank.add(account, amount, None).unwrap_or_else(|e| panic!("{e}")), "nobody else is there");
     }
-    bank.note(KEY, 0, 1, AMOUNT, b"a transfer").unwrap_or_else(|e| panic!("{e}"));
+    bank.note(KEY, 0, 1, AMOUNT, &made_from(1, 10)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Does not come true for a while, though nothing but the protocol is in its way.
