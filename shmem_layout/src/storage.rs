@@ -96,8 +96,10 @@ pub struct StorageShared {
     pub clock: AtomicU64,
     /// Buffers claimed for a page since the start.
     pub claims: AtomicU64,
+    /// The background writer, while it sleeps long: whoever claims a buffer wakes it. 0: nobody is to be woken.
+    pub sleeper: AtomicU64,
     /// Zero; keeps others' writes off the hand's line.
-    pub reserved_clock: [u64; 6],
+    pub reserved_clock: [u64; 5],
 
     /// Relation files removed or cut off since the start: open descriptors may be of files that are no more.
     pub removals: AtomicU64,
@@ -118,7 +120,8 @@ pub struct StorageShared {
 shared_layout!(StorageShared, size 128, align 64, {
     0 => clock: AtomicU64,
     8 => claims: AtomicU64,
-    16 => reserved_clock: [u64; 6],
+    16 => sleeper: AtomicU64,
+    24 => reserved_clock: [u64; 5],
     64 => removals: AtomicU64,
     72 => checkpoint: AtomicU64,
     80 => sync_failure: AtomicU64,
