@@ -46,8 +46,10 @@ pub struct PreparedTransaction {
     pub reserved: [u8; 4],
     /// Its name.
     pub gid: [AtomicU64; GID_WORDS],
+    /// Where its record begins in the log; 0: it is from before the server's start, and has a file.
+    pub record: AtomicU64,
     /// Zero.
-    pub reserved_end: [u8; 16],
+    pub reserved_end: [u8; 8],
 }
 
 shared_layout!(PreparedTransaction, size 256, align 64, {
@@ -60,7 +62,8 @@ shared_layout!(PreparedTransaction, size 256, align 64, {
     32 => gid_len: AtomicU32,
     36 => reserved: [u8; 4],
     40 => gid: [AtomicU64; GID_WORDS],
-    240 => reserved_end: [u8; 16],
+    240 => record: AtomicU64,
+    248 => reserved_end: [u8; 8],
 });
 
 impl PreparedTransaction {
@@ -84,7 +87,8 @@ impl Default for PreparedTransaction {
             gid_len: AtomicU32::default(),
             reserved: [0; 4],
             gid: core::array::from_fn(|_| AtomicU64::default()),
-            reserved_end: [0; 16],
+            record: AtomicU64::default(),
+            reserved_end: [0; 8],
         }
     }
 }

@@ -25,6 +25,10 @@ use crate::wal::{Record, RmgrId};
 /// Tag of the section that lists dropped files.
 pub const DROPPED_FILES: u8 = 1;
 
+/// Tag of the section that lists files which a prepared transaction made: they go if it is rolled back, which a start may
+/// have to do that has not seen them made.
+pub const MADE_FILES: u8 = 2;
+
 const CREATE: u8 = 0x00;
 const TRUNCATE: u8 = 0x10;
 const FILE: usize = 12;
@@ -76,9 +80,13 @@ pub fn sections(actions: &[u8]) -> Result<Vec<(u8, &[u8])>> {
     Ok(sections)
 }
 
-/// Files that a commit record asks to be removed.
-pub fn dropped_files(actions: &[u8]) -> Result<Vec<RelFile>> {
-    let mine = sections(actions)?.into_iter().filter(|(tag, _)| *tag == DROPPED_FILES);
+/// Files that the end of a transaction asks to be removed.
+///
+/// # Errors
+/// As [`sections`].
+pub fn removed_files(actions: &[u8], is_commit: bool) -> Result<Vec<RelFile>> {
+    let wanted = if is_commit { DROPPED_FILES } else { MADE_FILES };
+    let mine = sections(actions)?.into_iter().filter(|(tag, _)| *tag == wanted);
     Ok(mine.flat_map(|(_, content)| content.chunks_exact(FILE).filter_map(read_file)).collect())
 }
 
@@ -112,11 +120,19 @@ impl TransactionFiles {
 
     /// Adds what the commit record has to say.
     pub fn add_to(&self, actions: &mut Vec<u8>) {
-        if self.dropped.is_empty() {
-            return;
-        }
-        let content: Vec<_> = self.dropped.iter().flat_map(|(file, _)| file_bytes(*file)).collect();
-        add_section(actions, DROPPED_FILES, &content);
+        add_files(actions, DROPPED_FILES, &self.dropped);
+    }
+
+    /// Adds what the state of a prepared transaction has to say, whose end may be either.
+    pub fn add_to_prepared(&self, actions: &mut Vec<u8>) {
+        self.add_to(actions);
+        add_files(actions, MADE_FILES, &self.made);
+    }
+
+    /// The transaction is prepared: its files are the affair of whoever ends it.
+    pub fn prepared(&mut self) {
+        self.made.clear();
+        self.dropped.clear();
     }
 
     /// The transaction has committed, durably. Gives back warnings.
@@ -153,6 +169,21 @@ impl TransactionFiles {
         let gone: Vec<_> = self.made.extract_if(.., |(_, of)| *of >= depth).map(|(file, _)| file).collect();
         remove(store, gone.into_iter())
     }
+}
+
+fn add_files(actions: &mut Vec<u8>, tag: u8, files: &[(RelFile, u32)]) {
+    if !files.is_empty() {
+        let content: Vec<_> = files.iter().flat_map(|(file, _)| file_bytes(*file)).collect();
+        add_section(actions, tag, &content);
+    }
+}
+
+/// Removes the files that a prepared transaction's end asks to be removed, once that is durable. Gives back warnings.
+///
+/// # Errors
+/// As [`TransactionFiles::committed`]; XX001 for invalid actions.
+pub fn finish_prepared(store: &Store<'_>, actions: &[u8], is_commit: bool) -> Result<Vec<Report>> {
+    remove(store, removed_files(actions, is_commit)?.into_iter())
 }
 
 fn remove(store: &Store<'_>, files: impl Iterator<Item = RelFile>) -> Result<Vec<Report>> {
@@ -294,8 +325,7 @@ impl ResourceManager for StorageRedo {
     }
 
     fn transaction_ended(&self, redo: &Redo<'_, '_>, actions: &[u8], is_commit: bool) -> Result<()> {
-        let dropped = if is_commit { dropped_files(actions)? } else { Vec::new() };
-        dropped.into_iter().try_for_each(|file| remove_in_redo(redo, file))
+        removed_files(actions, is_commit)?.into_iter().try_for_each(|file| remove_in_redo(redo, file))
     }
 
     fn redo(&self, redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()> {

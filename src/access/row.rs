@@ -5,8 +5,8 @@
 //! columns, flag | null bitmap, if there are nulls | values
 //! ```
 //!
-//! The first word has the number of columns, and in bit 15 whether there is a bitmap, whose bit `i` is set if column `i` is
-//! null. Numbers are little-endian and begin at multiples of their size, counted from where the values begin; variable
+//! The first word has the number of columns, in bit 14 whether a value is stored elsewhere, and in bit 15 whether there is a
+//! bitmap, whose bit `i` is set if column `i` is null. Numbers are little-endian and begin at multiples of their size, counted from where the values begin; variable
 //! values begin anywhere:
 //!
 //! | first byte | what follows |
@@ -29,6 +29,7 @@ pub const MAX_SHORT: usize = 126;
 pub const ROW_HEADER: usize = 2;
 
 const HAS_NULLS: u16 = 1 << 15;
+const HAS_EXTERNAL: u16 = 1 << 14;
 const COMPRESSED: u32 = 1 << 1;
 const EXTERNAL: u32 = 1 << 2;
 const LENGTH_SHIFT: u32 = 3;
@@ -215,7 +216,9 @@ impl RowLayout {
             return Err(misfit(self.plans.len(), "no such column"));
         }
         let has_nulls = values.iter().any(|value| value.is_null());
-        let word = values.len() as u16 | if has_nulls { HAS_NULLS } else { 0 };
+        let has_external = values.iter().any(|value| matches!(value, Datum::External(_)));
+        let flags = if has_nulls { HAS_NULLS } else { 0 } | if has_external { HAS_EXTERNAL } else { 0 };
+        let word = values.len() as u16 | flags;
         to.extend_from_slice(&word.to_le_bytes());
         if has_nulls {
             let bitmap = to.len();
@@ -279,6 +282,12 @@ fn damaged(column: usize) -> Box<Report> {
     Report::error(SqlState::DATA_CORRUPTED, message)
 }
 
+/// Whether a row says that a value of it is stored elsewhere, so that most rows need not be looked through for such.
+#[inline]
+pub fn has_external(row: &[u8]) -> bool {
+    row.first_chunk().is_some_and(|word| u16::from_le_bytes(*word) & HAS_EXTERNAL != 0)
+}
+
 /// A stored row, read column by column; in order it costs least.
 #[derive(Clone, Debug)]
 pub struct RowReader<'l, 'a> {
@@ -301,7 +310,7 @@ impl<'l, 'a> RowReader<'l, 'a> {
     pub fn new(layout: &'l RowLayout, bytes: &'a [u8]) -> Result<Self> {
         let Some((word, rest)) = bytes.split_first_chunk() else { return Err(damaged(0)) };
         let word = u16::from_le_bytes(*word);
-        let stored = usize::from(word & !HAS_NULLS);
+        let stored = usize::from(word & !(HAS_NULLS | HAS_EXTERNAL));
         let bitmap = if word & HAS_NULLS != 0 { stored.div_ceil(8) } else { 0 };
         if stored > layout.plans.len() || bitmap > rest.len() {
             return Err(damaged(stored));

@@ -30,13 +30,16 @@ struct Inner<'s> {
     builder: RecordBuilder,
     /// Of the record that [`CommitLog::prepare`] was asked for.
     room: Option<Room<'s, 's>>,
+    /// Where the last record of a transaction begins.
+    last_start: crate::wal::Lsn,
 }
 
 impl<'s> SharedLog<'s> {
     /// Over this way into the log.
     pub fn new(me: &'s Proc<'s>, session: WalSession<'s, 's>) -> Self {
         let wal = session.wal();
-        let inner = Inner { session, builder: RecordBuilder::new(), room: None };
+        let inner =
+            Inner { session, builder: RecordBuilder::new(), room: None, last_start: crate::wal::Lsn::new(0) };
         Self { wal, me, bell: None, words: None, inner: Rc::new(RefCell::new(inner)) }
     }
 
@@ -150,7 +153,7 @@ impl CommitLog for SharedLog<'_> {
 
     fn insert(&mut self, kind: RecordKind, record: &[u8], note: &mut dyn FnMut(txn::Lsn)) -> txn::Lsn {
         let mut inner = self.inner.borrow_mut();
-        let Inner { session, builder, room } = &mut *inner;
+        let Inner { session, builder, room, last_start } = &mut *inner;
         let room = room.take().expect("the record was prepared for");
         let xid = record.first_chunk().map_or(0, |xid| u64::from_le_bytes(*xid));
         builder.begin(rmgr::TRANSACTION, kind as u8, xid);
@@ -159,9 +162,16 @@ impl CommitLog for SharedLog<'_> {
         let inserted = session.insert_noting(builder, &room, |place| note(to_txn(place.end)));
         session.end_commit();
         match inserted {
-            Inserted::At(place) => to_txn(place.end),
+            Inserted::At(place) => {
+                *last_start = place.start;
+                to_txn(place.end)
+            }
             Inserted::Recompose(_) => unreachable!("a record without pages depends on no epoch"),
         }
+    }
+
+    fn last_start(&self) -> txn::Lsn {
+        to_txn(self.inner.borrow().last_start)
     }
 
     fn flush(&mut self, lsn: txn::Lsn) -> Result<()> {

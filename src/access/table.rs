@@ -4,6 +4,11 @@
 //! they mean is for the caller to say. A version that lost a unique check is taken back at once if it was inserted; one that
 //! replaced another stays, and the caller rolls back to before.
 
+mod oversized;
+
+use oversized::is_elsewhere;
+pub use oversized::{Toast, ToastOptions};
+
 use super::btree::{BTree, Direction, Scan as EntryScan, ScanKey, ScanOp, ScanOptions, Uniqueness, Verdict};
 use super::ctid::Ctid;
 use super::engine::{Store, StoreSession};
@@ -67,6 +72,15 @@ pub enum Written<T> {
 }
 
 impl<T> Written<T> {
+    /// The same about something else.
+    fn map<U>(self, of: impl FnOnce(T) -> U) -> Written<U> {
+        match self {
+            Self::Done(done) => Written::Done(of(done)),
+            Self::Conflict(conflict) => Written::Conflict(conflict),
+            Self::Duplicate { index, ctid } => Written::Duplicate { index, ctid },
+        }
+    }
+
     /// What was done.
     pub fn done(self) -> Option<T> {
         match self {
@@ -80,6 +94,7 @@ impl<T> Written<T> {
 pub struct Table<'t, 's> {
     heap: Heap,
     layout: RowLayout,
+    toast: Option<Toast<'t, 's>>,
     indexes: Vec<Index<'t, 's>>,
     indexed: Vec<usize>,
     keys: Vec<usize>,
@@ -96,7 +111,13 @@ impl<'t, 's> Table<'t, 's> {
             columns
         };
         let (indexed, keys) = (columns(&|_| true), columns(&|index| index.uniques != Uniques::Allowed));
-        Self { heap: Heap::new(options), layout, indexes, indexed, keys }
+        Self { heap: Heap::new(options), layout, toast: None, indexes, indexed, keys }
+    }
+
+    /// With a place for values that are too long for a page; without one, rows with such are refused.
+    #[must_use]
+    pub fn with_toast(self, toast: Option<Toast<'t, 's>>) -> Self {
+        Self { toast, ..self }
     }
 
     /// Makes the files, empty; they go if the transaction is rolled back.
@@ -105,6 +126,9 @@ impl<'t, 's> Table<'t, 's> {
     /// 58P02 if one is there already; as adding pages and logging.
     pub fn create(&self, session: &mut StoreSession<'t, 's>, files: &mut TransactionFiles) -> Result<()> {
         files.create(session, self.heap.file())?;
+        if let Some(toast) = &self.toast {
+            toast.create(session, files)?;
+        }
         for index in &self.indexes {
             files.create(session, index.tree.options().file)?;
             index.tree.create()?;
@@ -117,6 +141,11 @@ impl<'t, 's> Table<'t, 's> {
         &self.heap
     }
 
+    /// Where its oversized values are.
+    pub fn toast(&self) -> Option<&Toast<'t, 's>> {
+        self.toast.as_ref()
+    }
+
     /// Its columns.
     pub fn layout(&self) -> &RowLayout {
         &self.layout
@@ -127,7 +156,8 @@ impl<'t, 's> Table<'t, 's> {
         &self.indexes
     }
 
-    /// Inserts a row. `row` is a buffer for it.
+    /// Inserts a row. `row` is a buffer for it. Its values are as they are, or compressed; one that is stored with another
+    /// row goes through [`Self::value`] first.
     ///
     /// # Errors
     /// 54000 if it is too long; whatever reading and writing pages and logging may end with.
@@ -138,22 +168,19 @@ impl<'t, 's> Table<'t, 's> {
         row: &mut Vec<u8>,
         writing: &mut Writing<'_, '_>,
     ) -> Result<Written<Ctid>> {
-        row.clear();
-        self.layout.encode(values, row)?;
+        self.encode_new(session, values, row, writing.command)?;
         let ctid = self.heap.insert(session, row, writing.command)?;
         let entered = self.enter(session, values, ctid, writing)?;
         if !matches!(entered, Written::Done(())) {
             self.heap.retract(session, ctid)?;
+            self.drop_unused(session, row, &[], writing.command)?;
         }
-        Ok(match entered {
-            Written::Done(()) => Written::Done(ctid),
-            Written::Conflict(conflict) => Written::Conflict(conflict),
-            Written::Duplicate { index, ctid } => Written::Duplicate { index, ctid },
-        })
+        Ok(entered.map(|()| ctid))
     }
 
-    /// Replaces a version of a row. The snapshot that showed it is in use until this is done: without one the version may be
-    /// pruned meanwhile, and another have its line. So for [`Self::delete`] and [`Self::lock`].
+    /// Replaces a version of a row. Values that stay as they were may be given as they are stored. The snapshot that showed it
+    /// is in use until this is done: without one the version may be pruned meanwhile, and another have its line. So for
+    /// [`Self::delete`] and [`Self::lock`].
     ///
     /// # Errors
     /// As [`Self::insert`].
@@ -165,21 +192,20 @@ impl<'t, 's> Table<'t, 's> {
         row: &mut Vec<u8>,
         writing: &mut Writing<'_, '_>,
     ) -> Result<Written<Ctid>> {
-        row.clear();
-        self.layout.encode(values, row)?;
+        self.encode_next(session, ctid, values, row, writing.command)?;
         let indexed = Indexed { layout: &self.layout, columns: &self.indexed, key: &self.keys };
         let updated = match self.heap.update(session, ctid, row, &indexed, writing)? {
             Outcome::Done(updated) => updated,
-            Outcome::Conflict(conflict) => return Ok(Written::Conflict(conflict)),
+            Outcome::Conflict(conflict) => {
+                self.drop_unused(session, row, values, writing.command)?;
+                return Ok(Written::Conflict(conflict));
+            }
         };
+        self.drop_values_of(session, ctid, Some(row), writing.command)?;
         if updated.is_hot {
             return Ok(Written::Done(updated.ctid));
         }
-        Ok(match self.enter(session, values, updated.ctid, writing)? {
-            Written::Done(()) => Written::Done(updated.ctid),
-            Written::Conflict(conflict) => Written::Conflict(conflict),
-            Written::Duplicate { index, ctid } => Written::Duplicate { index, ctid },
-        })
+        Ok(self.enter(session, values, updated.ctid, writing)?.map(|()| updated.ctid))
     }
 
     /// Deletes a version of a row.
@@ -189,7 +215,11 @@ impl<'t, 's> Table<'t, 's> {
         ctid: Ctid,
         writing: &mut Writing<'_, '_>,
     ) -> Result<Outcome<()>> {
-        self.heap.delete(session, ctid, writing)
+        let outcome = self.heap.delete(session, ctid, writing)?;
+        if outcome == Outcome::Done(()) {
+            self.drop_values_of(session, ctid, None, writing.command)?;
+        }
+        Ok(outcome)
     }
 
     /// Locks a version of a row until the transaction ends.
@@ -212,7 +242,8 @@ impl<'t, 's> Table<'t, 's> {
         values: &[Datum<'_>],
         writing: &mut Writing<'_, '_>,
     ) -> Result<Written<Option<Ctid>>> {
-        let key = self.key(index, values);
+        let mut bytes = Vec::new();
+        let key = self.key(session, index, values, &mut bytes)?;
         let key = &key[..self.indexes[index].tree.shape().key_columns()];
         loop {
             let found = self.indexes[index]
@@ -230,8 +261,22 @@ impl<'t, 's> Table<'t, 's> {
         }
     }
 
-    fn key<'v>(&self, index: usize, values: &[Datum<'v>]) -> Vec<Datum<'v>> {
-        self.indexes[index].columns.iter().map(|column| values[*column]).collect()
+    /// An index's key, of which all bytes are there; `bytes` is for those that the values do not have themselves.
+    fn key<'v>(
+        &self,
+        session: &mut StoreSession<'t, 's>,
+        index: usize,
+        values: &[Datum<'v>],
+        bytes: &'v mut Vec<Vec<u8>>,
+    ) -> Result<Vec<Datum<'v>>> {
+        let mut key: Vec<_> = self.indexes[index].columns.iter().map(|column| values[*column]).collect();
+        for datum in key.iter().filter(|datum| is_elsewhere(**datum)) {
+            bytes.push(self.value(session, *datum)?.into_owned());
+        }
+        for (datum, whole) in key.iter_mut().filter(|datum| is_elsewhere(**datum)).zip(&*bytes) {
+            *datum = Datum::Bytes(whole);
+        }
+        Ok(key)
     }
 
     /// Gives a new version its entries in all indexes.
@@ -244,7 +289,8 @@ impl<'t, 's> Table<'t, 's> {
     ) -> Result<Written<()>> {
         session.store.me.stop_point(StopPoint::RowInserted);
         for (number, index) in self.indexes.iter().enumerate() {
-            let key = self.key(number, values);
+            let mut bytes = Vec::new();
+            let key = self.key(session, number, values, &mut bytes)?;
             if index.uniques == Uniques::Allowed {
                 index.tree.insert(&key, ctid)?;
                 continue;
@@ -316,13 +362,19 @@ impl<'t, 's> Table<'t, 's> {
         Ok(None)
     }
 
-    /// Vacuums the heap and its indexes; the caller has the lock that keeps other vacuums away.
+    /// Vacuums the heap and its indexes, then where oversized values are, of which the result says only what is the oldest
+    /// transaction that rows name; the caller has the lock that keeps other vacuums away.
     pub fn vacuum(&self, store: &'t Store<'s>, options: VacuumOptions) -> Result<VacuumStats> {
-        self.heap.vacuum(store, options, &mut Entries(&self.indexes))
+        let mut stats = self.heap.vacuum(store, options, &mut Entries(&self.indexes))?;
+        if let Some(toast) = &self.toast {
+            let oldest = toast.vacuum(store, options)?.oldest_xid;
+            stats.oldest_xid = stats.oldest_xid.zip(oldest).map(|(one, other)| one.min(other));
+        }
+        Ok(stats)
     }
 
-    /// Checks that heap and indexes agree, while nobody changes them: each index is in order, and each row that the view
-    /// shows has its entry in each. The number of rows.
+    /// Checks that heap and indexes agree, while nobody changes them: each index is in order, each row that the view shows
+    /// has its entry in each, and its values that are stored elsewhere are there. The number of rows.
     ///
     /// # Errors
     /// XX002 with the first thing that is wrong; whatever reading pages may end with.
@@ -333,6 +385,18 @@ impl<'t, 's> Table<'t, 's> {
         while let Some(row) = scan.next(session)? {
             wanted.push(row.bytes.to_vec());
             rows += 1;
+        }
+        if let Some(toast) = &self.toast {
+            toast.tree().check(|_, _| ())?;
+            for bytes in &wanted {
+                let mut reader = RowReader::new(&self.layout, bytes)?;
+                for column in 0..reader.stored() {
+                    let stored = reader.get(column)?;
+                    if is_elsewhere(stored) {
+                        self.value(session, stored)?;
+                    }
+                }
+            }
         }
         for (number, index) in self.indexes.iter().enumerate() {
             index.tree.check(|_, _| ())?;
@@ -353,7 +417,8 @@ impl<'t, 's> Table<'t, 's> {
         let mut reader = RowReader::new(&self.layout, bytes)?;
         let values = (0..self.layout.columns().len()).map(|column| reader.get(column));
         let values: Vec<Datum<'_>> = values.collect::<Result<_>>()?;
-        let key = self.key(number, &values);
+        let mut whole = Vec::new();
+        let key = self.key(session, number, &values, &mut whole)?;
         let keys: Vec<_> = key[..index.tree.shape().key_columns()]
             .iter()
             .enumerate()

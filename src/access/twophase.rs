@@ -8,14 +8,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::engine::{Engine, LOG_FOLDER};
 use super::rmgr::TRANSACTION;
 use crate::os::file::{Files, How};
-use crate::report::{Report, ReportExt, Result, SqlState};
+use crate::report::{Report, ReportExt, Result, Severity, SqlState};
 use crate::storage::errors::{failed, failed_write};
 use crate::txn::Xid;
 use crate::txn::log::RecordKind;
 use crate::txn::prepared::PreparedState;
-use crate::wal::{Incarnation, Lsn, Timeline, WalReader};
+use crate::wal::{Incarnation, Lsn, Record, Timeline, WalReader};
 
 /// Folder of the files, in the data directory.
 pub const FOLDER: &str = "pg_twophase";
@@ -36,6 +37,49 @@ pub fn read_all(data_directory: &Path) -> Result<Vec<PreparedState>> {
         states.push(decode(&bytes, xid).ok_or_else(|| corrupted(&path))?);
     }
     Ok(states)
+}
+
+/// The state of one that is prepared: from its record, which begins at `record` in the log that is written now, or from the
+/// file that a checkpoint made of it.
+///
+/// # Errors
+/// XX001 if neither is there as it was written.
+pub fn read(engine: &Engine<'_>, xid: Xid, record: Option<Lsn>) -> Result<PreparedState> {
+    let (directory, path) = (engine.data_directory(), path_of(xid));
+    let from_file = || match fs::read(directory.join(&path)) {
+        Ok(bytes) => decode(&bytes, xid).map(Some).ok_or_else(|| error(corrupted(&path))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read file", &path, &error)),
+    };
+    if let Some(state) = from_file()? {
+        return Ok(state);
+    }
+    if let Some(start) = record
+        && let Some(state) = from_log(engine, xid, start)?
+    {
+        return Ok(state);
+    }
+    // A checkpoint may have made the file, and removed that part of the log, meanwhile.
+    from_file()?.ok_or_else(|| {
+        let message = format!("could not find the state of prepared transaction {xid}");
+        Report::error(SqlState::DATA_CORRUPTED, message)
+    })
+}
+
+fn from_log(engine: &Engine<'_>, xid: Xid, start: Lsn) -> Result<Option<PreparedState>> {
+    let (folder, wal) = (engine.data_directory().join(LOG_FOLDER), &engine.wal);
+    let mut reader = WalReader::of_incarnation(&folder, wal.timeline(), start, wal.incarnation());
+    let is_it = |record: &Record<'_>| {
+        record.start == start && record.rmgr() == TRANSACTION && record.info() == RecordKind::Prepare as u8
+    };
+    let Some(record) = reader.next()?.filter(is_it) else { return Ok(None) };
+    PreparedState::decode(record.main()).map(|state| Some(state).filter(|state| state.xid == xid))
+}
+
+/// What ends a start is an error of a statement.
+fn error(mut report: Box<Report>) -> Box<Report> {
+    report.severity = Severity::Error;
+    report
 }
 
 fn corrupted(path: &Path) -> Box<Report> {

@@ -118,7 +118,8 @@ impl<'t, 's> Fates<'t, 's> {
         lockers::members(self.store, multi)
     }
 
-    fn meet(&self, fate: Fate) {
+    /// A commit was learnt of without a snapshot.
+    pub fn meet(&self, fate: Fate) {
         if let Fate::Committed(lsn) = fate {
             self.met.set(self.met.get().max(lsn));
         }

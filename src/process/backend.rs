@@ -17,6 +17,7 @@ mod statement_log;
 mod store;
 mod store_views;
 mod tcp;
+mod twophase;
 mod views;
 mod work;
 

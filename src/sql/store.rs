@@ -153,6 +153,19 @@ pub trait StoreHost {
         Ok(Vec::new())
     }
 
+    /// Prepares the transaction for a commit in two phases, in place of committing it.
+    ///
+    /// # Errors
+    /// It is to be rolled back then.
+    fn prepare_transaction(&mut self, _gid: &str) -> Result<()> {
+        missing()
+    }
+
+    /// `COMMIT PREPARED`, or `ROLLBACK PREPARED`.
+    fn finish_prepared(&mut self, _gid: &str, _is_commit: bool) -> Result<()> {
+        missing()
+    }
+
     /// `CHECKPOINT`.
     fn checkpoint(&mut self) -> Result<()> {
         missing()

@@ -130,6 +130,11 @@ views! {
         objsubid: Type::INT2, virtualtransaction: Type::TEXT, pid: Type::INT4, mode: Type::TEXT,
         granted: Type::BOOL, fastpath: Type::BOOL, waitstart: Type::TIMESTAMPTZ,
     }
+    /// Transactions prepared for a commit in two phases.
+    PreparedXacts "pg_prepared_xacts" {
+        transaction: Type::XID, gid: Type::TEXT, prepared: Type::TIMESTAMPTZ, owner: Type::NAME,
+        database: Type::NAME,
+    }
     /// The postmaster's state; tuskd's own.
     Postmaster "pg_postmaster" {
         pid: Type::INT4, state: Type::TEXT, start_time: Type::TIMESTAMPTZ, alive: Type::BOOL,

@@ -14,6 +14,11 @@ pub trait CommitLog: Durable {
     /// that begins waits.
     fn insert(&mut self, kind: RecordKind, record: &[u8], note: &mut dyn FnMut(Lsn)) -> Lsn;
 
+    /// Where the record begins that was inserted last, so that it can be read again; invalid if it cannot.
+    fn last_start(&self) -> Lsn {
+        Lsn::INVALID
+    }
+
     /// Waits until the log is durable up to here.
     fn flush(&mut self, lsn: Lsn) -> Result<()>;
 

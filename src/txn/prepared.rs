@@ -89,11 +89,12 @@ where
         let bytes = state.encode();
         self.log().prepare(bytes.len())?;
         let lsn = self.log().insert(RecordKind::Prepare, &bytes, &mut |_| ());
+        let record = self.log().last_start();
         self.log().flush(lsn)?;
         let to = prepared.owner_of(place);
         self.transactions().hand_over(xid, to, lsn)?;
         locks.hand_over(me, &state.locks, to);
-        prepared.publish(me, place, xid);
+        prepared.publish(me, place, xid, record);
         self.finish();
         Ok(xid)
     }
@@ -188,7 +189,7 @@ impl<'s, M: StateMap<Error = Box<Report>>> Transactions<'_, 's, M> {
         for child in &state.children {
             self.map.store(*child, State::Child(state.xid), Lsn::INVALID)?;
         }
-        prepared.publish(self.me, place, state.xid);
+        prepared.publish(self.me, place, state.xid, Lsn::INVALID);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ pub mod durability;
 mod faults;
 mod lifecycle;
 mod store;
+mod twophase;
 mod users;
 pub mod workers;
 
@@ -21,10 +22,11 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 17] = [
+pub const TESTS: [&[Test]; 18] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
+    twophase::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,
     connections::ends::TESTS,

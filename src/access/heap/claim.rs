@@ -4,9 +4,7 @@
 //! then waits for the transactions that hold the version. They release it when their commit is in the log and before it is
 //! durable; so who waited has met that commit, and its session is told.
 //!
-//! Two differences from PostgreSQL: `FOR KEY SHARE` waits for a running update although that leaves the key as it is (its
-//! lock would have to stand on the new version too), and each version's place in the queue is that of the version, not of
-//! the row.
+//! A difference from PostgreSQL: each version's place in the queue is that of the version, not of the row.
 
 use super::Heap;
 use super::lockers::{self, Member};
@@ -251,28 +249,28 @@ fn judge(
         })),
         UpdateState::Busy(members) => {
             let lock = (claim.lock)(tuple)?;
-            let is_in_the_way = |member: &&Member| {
-                !visibility.is_own_member(**member) && (member.updates || member.lock.excludes(lock))
-            };
+            let is_in_the_way =
+                |member: &&Member| !visibility.is_own_member(**member) && member.lock.excludes(lock);
             let xids: Vec<_> = members.iter().filter(is_in_the_way).map(|member| member.xid).collect();
             if xids.is_empty() { Ok((Judged::Free(lock), members)) } else { none(Judged::Wait(lock, xids)) }
         }
     }
 }
 
-/// What `xmax` and its mask become when a version that was claimed is written by `xid`.
+/// What `xmax` and its mask become when a version is written by `xid`, which wants it as strongly as `lock` says; those who
+/// hold it go on doing so.
 pub(super) fn new_xmax(
     store: &Store<'_>,
     xid: Xid,
-    claimed: &Claimed<'_, '_>,
+    (holders, lock): (&[Member], RowLock),
     updates: bool,
     mask: Mask,
 ) -> Result<NewXmax> {
-    let own = claimed.holders.iter().find(|member| member.xid == xid);
-    let lock = own.map_or(claimed.lock, |own| own.lock.max(claimed.lock));
-    let mut members: Vec<_> = claimed.holders.iter().filter(|member| member.xid != xid).copied().collect();
+    let own = holders.iter().find(|member| member.xid == xid);
+    let lock = own.map_or(lock, |own| own.lock.max(lock));
+    let mut members: Vec<_> = holders.iter().filter(|member| member.xid != xid).copied().collect();
     let mut mask = mask.without_xmax().with_lock(lock);
-    if !updates {
+    if !updates && !holders.iter().any(|member| member.updates) {
         mask = mask.with(Mask::LOCK_ONLY);
     }
     let mut xmax = check_id(xid.number())?;

@@ -2,7 +2,7 @@
 //!
 //! - `tuple`: a version's header. [`super::visibility`]: who sees it.
 //! - `insert`, `update`, `delete`, `lock`: what changes rows, on top of `claim`, which settles with others who may write a
-//!   version and waits for them. `lockers`: several who lock one row.
+//!   version and waits for them. `ended`: what deletes and locks write. `lockers`: several who lock one row.
 //! - `fetch`, `scan`: what reads them.
 //! - `space`: where a new version goes; `free_space_map` remembers room, `visibility_map` which pages everybody sees.
 //! - `prune`, `vacuum`: what cleans up. `redo`, `cleanup`: all of it again.
@@ -17,6 +17,7 @@ mod change;
 pub mod claim;
 pub mod cleanup;
 pub mod delete;
+mod ended;
 pub mod fetch;
 mod free_space_map;
 pub mod insert;

@@ -10,14 +10,16 @@
 //! that the caller brings.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::insert::check_length;
 use super::tuple::{MAX_TUPLE, TUPLE_HEADER};
 use super::{Heap, Outcome, Writing};
 use crate::access::ctid::Ctid;
 use crate::access::engine::StoreSession;
-use crate::access::row::{ColumnStorage, Datum, RowLayout, RowReader};
+use crate::access::row::{ColumnStorage, Datum, RowLayout, RowReader, has_external};
 use crate::report::{Report, Result, SqlState};
+use crate::txn::Xid;
 
 /// Rows up to here stay as they are: four of them fit a page.
 pub const TARGET: usize = 2032 - TUPLE_HEADER;
@@ -317,8 +319,15 @@ pub fn remove_values(
     session: &mut StoreSession<'_, '_>,
     store: &mut dyn ChunkStore,
 ) -> Result<()> {
+    if !has_external(old) {
+        return Ok(());
+    }
     let kept = new.map_or(Ok(Vec::new()), |row| external_values(layout, row))?;
-    for (value, length) in external_values(layout, old)? {
+    let mut gone = external_values(layout, old)?;
+    // Columns of one row may share a value.
+    gone.sort_unstable();
+    gone.dedup();
+    for (value, length) in gone {
         if kept.iter().any(|(other, _)| *other == value) {
             continue;
         }
@@ -329,7 +338,14 @@ pub fn remove_values(
     Ok(())
 }
 
-fn external_values(layout: &RowLayout, row: &[u8]) -> Result<Vec<(u64, usize)>> {
+/// Numbers and stored lengths of a row's values that are elsewhere.
+///
+/// # Errors
+/// XX001 if the row is damaged.
+pub fn external_values(layout: &RowLayout, row: &[u8]) -> Result<Vec<(u64, usize)>> {
+    if !has_external(row) {
+        return Ok(Vec::new());
+    }
     let mut reader = RowReader::new(layout, row)?;
     let mut values = Vec::new();
     for column in 0..reader.stored() {
@@ -348,15 +364,32 @@ pub trait ChunkIndex {
 
     /// Where the row of a piece is; the last one that was added, if dead ones are there too.
     fn find(&mut self, session: &mut StoreSession<'_, '_>, key: (u64, u32)) -> Result<Option<Ctid>>;
+
+    /// The highest number, from the first to before the second, of which there is a piece; dead ones count.
+    fn last(&mut self, session: &mut StoreSession<'_, '_>, range: (u64, u64)) -> Result<Option<u64>>;
 }
+
+/// Values that one id of a transaction has numbers for.
+const PER_ID: u64 = 1 << 20;
+
+fn first_number(xid: Xid) -> Result<u64> {
+    let exhausted =
+        || Report::error(SqlState::PROGRAM_LIMIT_EXCEEDED, "out of numbers for values stored out of line");
+    xid.number().checked_mul(PER_ID).ok_or_else(exhausted)
+}
+
+/// Where a transaction's numbers begin, once it has used those of its own id: kept from one row to the next.
+#[derive(Debug, Default)]
+pub struct Numbers(Cell<Option<(Xid, u64)>>);
 
 /// Pieces as rows of a companion heap: number, piece, bytes.
 ///
-/// A value's number is never used twice, and its rows live as long as the row that names it is seen by anybody. So pieces are
-/// read whoever made them.
+/// A value's number is never used twice: it is made from the id of the transaction that stores it. Its rows live as long as
+/// the row that names it is seen by anybody. So pieces are read whoever made them.
 pub struct HeapChunks<'h, I> {
     heap: &'h Heap,
     index: I,
+    numbers: &'h Numbers,
     layout: RowLayout,
     /// The command that writes.
     pub command: u32,
@@ -364,23 +397,29 @@ pub struct HeapChunks<'h, I> {
 
 impl<'h, I: ChunkIndex> HeapChunks<'h, I> {
     /// In this heap, found by this index.
-    pub fn new(heap: &'h Heap, index: I, command: u32) -> Self {
+    pub fn new(heap: &'h Heap, index: I, numbers: &'h Numbers, command: u32) -> Self {
         let layout = RowLayout::of(&[ColumnStorage::Int64, ColumnStorage::Int32, ColumnStorage::Variable]);
-        Self { heap, index, layout, command }
+        Self { heap, index, numbers, layout, command }
     }
 }
 
 impl<I: ChunkIndex> ChunkStore for HeapChunks<'_, I> {
     fn new_value(&mut self, session: &mut StoreSession<'_, '_>) -> Result<u64> {
-        /// Values that one transaction can have without meeting another's numbers: it would look on among them.
-        const NUMBER_BITS: u32 = 20;
-        let first = session.transaction.xid()?.number() << NUMBER_BITS;
-        for number in first..u64::MAX {
-            if self.index.find(session, (number, 0))?.is_none() {
-                return Ok(number);
-            }
+        let xid = session.transaction.xid()?;
+        let known = self.numbers.0.get().filter(|(owner, _)| *owner == xid);
+        let first = known.map_or_else(|| first_number(xid), |(_, first)| Ok(first))?;
+        match self.index.last(session, (first, first.saturating_add(PER_ID)))? {
+            None => return Ok(first),
+            Some(last) if last - first < PER_ID - 1 => return Ok(last + 1),
+            Some(_) => {}
         }
-        Err(Report::error(SqlState::PROGRAM_LIMIT_EXCEEDED, "out of numbers for values stored out of line"))
+        // All are used. A part of the transaction that did nothing else has an id, and so as many more.
+        session.transaction.savepoint();
+        let part = session.transaction.xid();
+        session.transaction.release_savepoint();
+        let first = first_number(part?)?;
+        self.numbers.0.set(Some((xid, first)));
+        Ok(first)
     }
 
     fn put(

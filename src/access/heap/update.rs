@@ -6,7 +6,7 @@
 use super::Heap;
 use super::change::{self, HeapKind, Maps, end_bytes};
 use super::claim::{Claim, Claimed, Outcome, Writing, new_xmax};
-use super::delete::mask_of;
+use super::ended::mask_of;
 use super::insert::{check_length, use_of};
 use super::lockers::{self, Member};
 use super::space::{next_line, put, room};
@@ -118,7 +118,7 @@ impl Heap {
         let target = claimed.other.as_ref().unwrap_or(&claimed.page);
         let next = Ctid::new(target.pin().block(), next_line(target.page()));
         let old_mask = mask_of(claimed.page.page(), ctid.line);
-        let old = new_xmax(store, xid, &claimed, true, old_mask)?;
+        let old = new_xmax(store, xid, (&claimed.holders, claimed.lock), true, old_mask)?;
         let old = NewXmax { mask: old.mask.with(hot), next: Some(next), cmax: command, ..old };
         let (xmax, mask) = carried(store, xid, &claimed.holders)?;
         let xmin = check_id(xid.number())?;

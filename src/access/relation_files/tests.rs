@@ -9,8 +9,10 @@ use crate::access::redo::Redo;
 use crate::access::rmgr::{ResourceManagers, TRANSACTION};
 use crate::access::row::{ColumnStorage, Datum, RowLayout};
 use crate::access::tests::{World, for_each_record};
+use crate::access::twophase;
 use crate::access::visibility::ReadView;
 use crate::txn::log::RecordKind;
+use crate::txn::prepared::{Finish, Finisher};
 use crate::txn::record::EndRecord;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -60,8 +62,11 @@ fn replay(world: &World) -> World {
         if record.rmgr() != TRANSACTION {
             return redo.replay(record);
         }
+        if record.info() == RecordKind::Prepare as u8 {
+            return Ok(());
+        }
         let end = EndRecord::decode(record.main())?;
-        let is_commit = record.info() == RecordKind::Commit as u8;
+        let is_commit = [RecordKind::Commit as u8, RecordKind::CommitPrepared as u8].contains(&record.info());
         redo.made().ended(&redo, end.children.into_iter().chain([end.xid]), is_commit)?;
         StorageRedo.transaction_ended(&redo, &end.actions, is_commit)
     })
@@ -174,10 +179,47 @@ fn sections_of_others_are_passed_over_and_garbage_is_refused() {
     let mut actions = Vec::new();
     add_section(&mut actions, 9, b"others");
     add_section(&mut actions, DROPPED_FILES, &[file_bytes(file(3)), file_bytes(file(4))].concat());
-    assert_eq!(dropped_files(&actions), Ok(vec![file(3), file(4)]));
+    assert_eq!(removed_files(&actions, true), Ok(vec![file(3), file(4)]));
     for len in 1..actions.len() {
         if len != 11 {
-            assert!(dropped_files(&actions[..len]).is_err(), "{len}");
+            assert!(removed_files(&actions[..len], true).is_err(), "{len}");
         }
+    }
+}
+
+#[test]
+fn whoever_ends_a_prepared_transaction_removes_what_it_asks_for() {
+    for (how, left) in [(Finish::Commit, [false, true]), (Finish::Rollback, [true, false])] {
+        let world = World::new(128);
+        let (mut one, other) = (session(&world, 1), session(&world, 2));
+        let mut files = TransactionFiles::default();
+        one.transaction.begin(Isolation::ReadCommitted, false);
+        make(&mut one, &mut files, 1);
+        commit(&mut one, &mut files);
+        one.transaction.begin(Isolation::ReadCommitted, false);
+        files.drop_at_commit(&one, file(1));
+        make(&mut one, &mut files, 2);
+        let mut actions = Vec::new();
+        files.add_to_prepared(&mut actions);
+        let prepared = world.engine.prepared;
+        let by = Finisher { role: 10, is_superuser: true, database: 5 };
+        let xid = one.transaction.prepare(&prepared, &mut one.locks, ("gid", by, 0), actions).expect("room");
+        files.prepared();
+        assert_eq!(files.aborted(one.store), Ok(Vec::new()));
+        assert_eq!(there(one.store, &[1, 2]), [true, true], "nothing goes before the end");
+        let (me, owner) = (other.store.me, other.owner());
+        assert_eq!(prepared.claim(me, owner, "gid", by), Ok(xid));
+        let record =
+            prepared.record_of(me, owner, xid).expect("claimed").map(crate::access::shared_log::to_wal);
+        let state = twophase::read(world.engine, xid, record).expect("its record");
+        let mut log = other.store.log.clone();
+        let ended = other.store.transactions.finish_prepared(&mut log, &prepared, &state, how, 0);
+        assert!(ended.is_ok());
+        let is_commit = how == Finish::Commit;
+        assert_eq!(finish_prepared(other.store, &state.actions, is_commit), Ok(Vec::new()));
+        assert_eq!(there(other.store, &[1, 2]), left, "{how:?}");
+        let again = replay(&world);
+        let names = |relation: u32| again.folder.join(file(relation).path(Fork::Main, 0)).exists();
+        assert_eq!([1, 2].map(names), left, "{how:?}");
     }
 }

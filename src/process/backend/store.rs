@@ -124,6 +124,15 @@ impl StoreHost for Backend<'_, '_, '_> {
         Ok(self.blockers(pid))
     }
 
+    fn prepare_transaction(&mut self, gid: &str) -> Result<()> {
+        let finisher = self.finisher()?;
+        self.state.work.prepare(self.ctx, gid, finisher, now())
+    }
+
+    fn finish_prepared(&mut self, gid: &str, is_commit: bool) -> Result<()> {
+        self.end_prepared(gid, is_commit)
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
         let (me, server) = (self.ctx.me, self.ctx.server);
         let request = Request::IMMEDIATE.with(Request::FORCE);

@@ -103,12 +103,16 @@ impl Backend<'_, '_, '_> {
     pub(super) fn lock_rows(&self) -> Vec<Row> {
         let (me, engine) = (self.ctx.me, &self.ctx.server.engine);
         let mut rows: Vec<Row> = engine.locks.rows(me).into_iter().map(lock_row).collect();
+        for prepared in engine.prepared.rows(me) {
+            let xid = Datum::Oid(prepared.xid.number() as u32);
+            rows.push(transaction_row(prepared.owner, None, xid));
+        }
         for (index, slot) in self.ctx.server.ipc.slots().iter().enumerate() {
             let Some(index) = SlotIndex::new(index) else { continue };
             let xid = self.xid_of(index);
             if !xid.is_null() {
                 let pid = slot.pid.load(crate::sync::Ordering::Relaxed);
-                rows.push(transaction_row(index, pid, xid));
+                rows.push(transaction_row(OwnerIndex::of_process(index), Some(pid), xid));
             }
         }
         rows
@@ -121,12 +125,13 @@ fn virtual_transaction(owner: usize) -> Datum {
 }
 
 /// A transaction with an id holds it until its end.
-fn transaction_row(slot: SlotIndex, pid: u32, xid: Datum) -> Row {
+fn transaction_row(owner: OwnerIndex, pid: Option<u32>, xid: Datum) -> Row {
     let mut row = vec![Datum::Null; 16];
     row[0] = Datum::text("transactionid");
     row[6] = xid;
-    row[10] = virtual_transaction(slot.index());
-    row[11] = Datum::Int4(pid as i32);
+    row[10] = virtual_transaction(owner.index());
+    // A prepared transaction has no process.
+    row[11] = pid.map_or(Datum::Null, |pid| Datum::Int4(pid as i32));
     row[12] = Datum::text(LockMode::Exclusive.name());
     row[13] = Datum::Bool(true);
     row[14] = Datum::Bool(false);
@@ -209,6 +214,6 @@ mod tests {
         assert!(two[13] == Datum::Bool(false) && !two[15].is_null());
         let relation = lock_row(row(LockTag::Relation { database: 5, relation: 16384 }, true, None));
         assert_eq!((&relation[2], &relation[8]), (&Datum::Oid(16384), &Datum::Null));
-        assert_eq!(transaction_row(SlotIndex::new(1).unwrap(), 77, Datum::Oid(9)).len(), width);
+        assert_eq!(transaction_row(OwnerIndex::new(1), Some(77), Datum::Oid(9)).len(), width);
     }
 }

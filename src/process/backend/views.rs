@@ -64,6 +64,7 @@ impl Backend<'_, '_, '_> {
             SystemView::StatCheckpointer => vec![self.checkpointer_row()],
             SystemView::StatArchiver => vec![self.archiver_row()],
             SystemView::Locks => self.lock_rows(),
+            SystemView::PreparedXacts => self.prepared_rows()?,
         })
     }
 
@@ -286,7 +287,7 @@ impl Backend<'_, '_, '_> {
             .collect()
     }
 
-    fn roles(&self) -> report::Result<Vec<Role>> {
+    pub(super) fn roles(&self) -> report::Result<Vec<Role>> {
         Ok(RolesFile::read(&self.ctx.server.data_dir)?.roles().to_vec())
     }
 

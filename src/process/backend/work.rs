@@ -10,6 +10,7 @@ use crate::access::StoreSession;
 use crate::config;
 use crate::report::{Result, Severity};
 use crate::sql::host::TransactionEvent;
+use crate::txn::prepared::Finisher;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
 use crate::wal::{FileSink, Lsn, SyncMethod};
@@ -102,6 +103,19 @@ impl<'s> Work<'s> {
         if let (Some(end), false) = (commit, synchronous) {
             self.unflushed = Some(Lsn::new(end.bytes()));
         }
+        Ok(())
+    }
+
+    /// Prepares the transaction under a name; the session has none behind this.
+    ///
+    /// # Errors
+    /// It is to be rolled back.
+    pub fn prepare(&mut self, ctx: &ProcessContext<'s>, gid: &str, by: Finisher, now: i64) -> Result<()> {
+        // Even one that has done nothing has an id then.
+        let session = self.begin(ctx);
+        let prepared = session.store.engine.prepared;
+        session.transaction.prepare(&prepared, &mut session.locks, (gid, by, now), Vec::new())?;
+        self.has_begun = false;
         Ok(())
     }
 

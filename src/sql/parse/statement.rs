@@ -104,7 +104,14 @@ pub struct ExplainOptions {
 impl Utility {
     /// Whether it may run in a transaction that failed.
     pub fn ends_transaction(&self) -> bool {
-        matches!(self, Self::Commit(_) | Self::Rollback(_) | Self::RollbackTo(_))
+        match self {
+            Self::Commit(_) | Self::Rollback(_) | Self::RollbackTo(_) => true,
+            // It says that a failed transaction was rolled back.
+            Self::Definition(definition) => {
+                matches!(&**definition, Definition::TwoPhase { what: "PREPARE TRANSACTION", .. })
+            }
+            _ => false,
+        }
     }
 
     /// Its command tag.

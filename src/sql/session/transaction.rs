@@ -115,8 +115,18 @@ impl Transaction {
 
     /// Ends the transaction with all its levels. If it cannot be committed, it is rolled back.
     fn end(&mut self, host: &mut dyn Host, event: TransactionEvent) -> Result<()> {
+        self.end_by(host, event, |host| host.commit())
+    }
+
+    /// The same, with another way to commit.
+    fn end_by(
+        &mut self,
+        host: &mut dyn Host,
+        event: TransactionEvent,
+        commit: impl FnOnce(&mut dyn Host) -> Result<()>,
+    ) -> Result<()> {
         let committed = match event {
-            TransactionEvent::Commit if self.running && !self.innermost_aborted => host.commit(),
+            TransactionEvent::Commit if self.running && !self.innermost_aborted => commit(host),
             _ => Ok(()),
         };
         let event = if committed.is_err() { TransactionEvent::Abort } else { event };
@@ -178,6 +188,26 @@ impl Transaction {
         Ok(if event == TransactionEvent::Commit { "COMMIT" } else { "ROLLBACK" })
     }
 
+    /// `PREPARE TRANSACTION`. `false`: the transaction is rolled back, or there is no block to be prepared.
+    ///
+    /// # Errors
+    /// It could not be prepared, and is rolled back.
+    pub fn prepare(&mut self, host: &mut dyn Host, gid: &str) -> Result<bool> {
+        if matches!(self.block, Block::None | Block::Implicit) {
+            let message = "there is no transaction in progress";
+            host.notice(Report::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        match self.block {
+            // The statement's own, which ends with it.
+            Block::None => Ok(false),
+            Block::Failed => self.end(host, TransactionEvent::Abort).map(|()| false),
+            Block::Implicit | Block::Explicit => {
+                let prepare = |host: &mut dyn Host| host.prepare_transaction(gid);
+                self.end_by(host, TransactionEvent::Commit, prepare).map(|()| true)
+            }
+        }
+    }
+
     /// `ROLLBACK`.
     pub fn rollback(&mut self, host: &mut dyn Host, chain: bool, now: i64) -> Result<()> {
         self.end_block(host, TransactionEvent::Abort, chain, "ROLLBACK", now)
@@ -237,19 +267,11 @@ impl Transaction {
 
     /// Refuses what must not be taken back.
     pub fn prevent_in_block(&self, what: &str) -> Result<()> {
-        match self.block {
-            Block::None => Ok(()),
-            Block::Implicit => Err(Report::error(
-                SqlState::ACTIVE_SQL_TRANSACTION,
-                format!(
-                    "{what} cannot be executed within a pipeline or a query string of several statements"
-                ),
-            )),
-            _ => Err(Report::error(
-                SqlState::ACTIVE_SQL_TRANSACTION,
-                format!("{what} cannot run inside a transaction block"),
-            )),
+        if self.block == Block::None {
+            return Ok(());
         }
+        let message = format!("{what} cannot run inside a transaction block");
+        Err(Report::error(SqlState::ACTIVE_SQL_TRANSACTION, message))
     }
 
     /// `SAVEPOINT`.

@@ -41,6 +41,7 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
                 _ => return Err(refusal(parsed, &definition.tag())),
             },
             Utility::Refused(what) => return Err(refusal(parsed, what)),
@@ -73,6 +74,21 @@ impl Session {
                     .ok_or_else(|| Report::error(SqlState::INVALID_CURSOR_NAME, message))?;
             }
             Utility::Unlisten => {}
+        }
+        Ok(Output::Done(tag.to_owned()))
+    }
+
+    /// `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`; the tag is that of what really happened.
+    fn two_phase(&mut self, host: &mut dyn Host, what: &str, gid: &str) -> Result<Output> {
+        let mut tag = what;
+        if what == "PREPARE TRANSACTION" {
+            if !self.transaction.prepare(host, gid)? {
+                tag = "ROLLBACK";
+            }
+            self.drop_portals();
+        } else {
+            self.transaction.prevent_in_block(what)?;
+            host.finish_prepared(gid, what == "COMMIT PREPARED")?;
         }
         Ok(Output::Done(tag.to_owned()))
     }

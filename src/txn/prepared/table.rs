@@ -8,6 +8,7 @@ use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::shmem::{RegionSpec, Segment, SegmentError};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::txn::locks::{Locks, OwnerIndex};
+use crate::txn::lsn::Lsn;
 use crate::txn::xid::Xid;
 
 const VERSION: u32 = 1;
@@ -36,6 +37,8 @@ pub struct PreparedRow {
     pub role: u32,
     /// Database it belongs to.
     pub database: u32,
+    /// What its locks belong to.
+    pub owner: OwnerIndex,
 }
 
 impl<'s> PreparedTransactions<'s> {
@@ -120,9 +123,10 @@ impl<'s> PreparedTransactions<'s> {
     }
 
     /// The transaction of a place is prepared now.
-    pub(super) fn publish(&self, me: &Proc<'s>, place: usize, xid: Xid) {
+    pub(super) fn publish(&self, me: &Proc<'s>, place: usize, xid: Xid, record: Lsn) {
         let _guard = self.lock(me);
         let place = &self.places[place];
+        place.record.store(record.bytes(), Relaxed);
         place.xid.store(xid.number(), Relaxed);
         place.state.store(PreparedTransaction::PREPARED, Relaxed);
         place.worker.store(0, Relaxed);
@@ -162,6 +166,23 @@ impl<'s> PreparedTransactions<'s> {
         Ok(xid)
     }
 
+    /// Where the record of a transaction that this worker has claimed begins in the log; `None`: before the server's start.
+    ///
+    /// # Errors
+    /// XX000 if it is not claimed.
+    pub fn record_of(&self, me: &Proc<'s>, worker: OwnerIndex, xid: Xid) -> Result<Option<Lsn>> {
+        let place = self.claimed(me, worker, xid)?;
+        let record = self.places[place].record.load(Relaxed);
+        Ok((record != 0).then(|| Lsn::new(record)))
+    }
+
+    /// A transaction that this worker has claimed stays prepared.
+    pub fn give_up(&self, me: &Proc<'s>, worker: OwnerIndex, xid: Xid) {
+        if let Ok(place) = self.claimed(me, worker, xid) {
+            self.unclaim(me, place);
+        }
+    }
+
     /// The place of a transaction that this worker has claimed.
     pub(super) fn claimed(&self, me: &Proc<'s>, worker: OwnerIndex, xid: Xid) -> Result<usize> {
         let _guard = self.lock(me);
@@ -185,7 +206,7 @@ impl<'s> PreparedTransactions<'s> {
     /// All prepared transactions (`pg_prepared_xacts`).
     pub fn rows(&self, me: &Proc<'s>) -> Vec<PreparedRow> {
         let _guard = self.lock(me);
-        let row = |place: &PreparedTransaction| {
+        let row = |(index, place): (usize, &PreparedTransaction)| {
             let xid = Xid::new(place.xid.load(Relaxed))?;
             (place.state.load(Relaxed) == PreparedTransaction::PREPARED).then(|| PreparedRow {
                 xid,
@@ -193,9 +214,10 @@ impl<'s> PreparedTransactions<'s> {
                 prepared: place.time.load(Relaxed) as i64,
                 role: place.role.load(Relaxed),
                 database: place.database.load(Relaxed),
+                owner: self.owner_of(index),
             })
         };
-        self.places.iter().filter_map(row).collect()
+        self.places.iter().enumerate().filter_map(row).collect()
     }
 
     fn find(&self, gid: &str) -> Option<usize> {

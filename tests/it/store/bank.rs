@@ -9,7 +9,7 @@ use tuskd::access::heap::vacuum::VacuumOptions;
 use tuskd::access::heap::{HeapOptions, Writing};
 use tuskd::access::relation_files::TransactionFiles;
 use tuskd::access::row::{ColumnStorage, Datum, RowLayout, RowReader};
-use tuskd::access::table::{Index, Table, Uniques, Written};
+use tuskd::access::table::{Index, Table, Toast, ToastOptions, Uniques, Written};
 use tuskd::access::visibility::ReadView;
 use tuskd::access::{Store, StoreSession};
 use tuskd::ipc::Proc;
@@ -71,8 +71,39 @@ pub fn table(
     };
     let mut indexes = vec![index(1, keys, Uniques::NullsDistinct)];
     indexes.extend(plain.map(|column| index(2, &[column], Uniques::Allowed)));
-    let options = HeapOptions { file: file(number), relation: (5, number), is_logged: true, fillfactor: 90 };
-    Table::new(options, RowLayout::of(storages), indexes)
+    let heap =
+        |number| HeapOptions { file: file(number), relation: (5, number), is_logged: true, fillfactor: 90 };
+    let toast = ToastOptions {
+        heap: heap(number + 3),
+        index: file(number + 4),
+        name: format!("pg_toast_{number}"),
+        strategies: Vec::new(),
+    };
+    Table::new(heap(number), RowLayout::of(storages), indexes).with_toast(Some(Toast::new(store, toast)))
+}
+
+/// A text that says itself what it has to be: so many bytes made from its first four. Some are too long for a page.
+fn text(rng: &mut Rng) -> Vec<u8> {
+    let length = match rng.below(8) {
+        0 => 1500 + rng.below(20_000),
+        _ => rng.below(200),
+    };
+    made_from(rng.next_u64() as u32, length as usize)
+}
+
+/// A text of so many bytes.
+pub fn made_from(seed: u32, length: usize) -> Vec<u8> {
+    let mut random = seed;
+    let mut next = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 24) as u8
+    };
+    seed.to_le_bytes().into_iter().chain(std::iter::from_fn(|| Some(next()))).take(length.max(4)).collect()
+}
+
+fn is_whole(text: &[u8]) -> bool {
+    let seed = text.first_chunk().map(|seed| u32::from_le_bytes(*seed));
+    seed.is_some_and(|seed| made_from(seed, text.len()) == text)
 }
 
 impl Bank {
@@ -96,8 +127,9 @@ impl Bank {
         for table in [&self.accounts, &self.transfers] {
             table.create(&mut self.session, &mut files).unwrap_or_else(|e| panic!("{e}"));
         }
+        let text = made_from(1, 60);
         for account in 0..ACCOUNTS {
-            let values = [Datum::Int64(account), Datum::Int64(START), Datum::Bytes(&[b'a'; 60])];
+            let values = [Datum::Int64(account), Datum::Int64(START), Datum::Bytes(&text)];
             let mut writing = Writing::at_once(self.command);
             let Self { accounts, session, row, .. } = self;
             let written = accounts.insert(session, &values, row, &mut writing);
@@ -143,16 +175,17 @@ impl Bank {
         found.unwrap_or_else(|e| panic!("{e}")).expect("no account ever goes").1
     }
 
-    /// Changes an account; `false` if somebody else was first.
-    pub fn add(&mut self, account: i64, amount: i64, text: usize) -> Result<bool> {
+    /// Changes an account, and its text if there is a new one; `false` if somebody else was first.
+    pub fn add(&mut self, account: i64, amount: i64, new_text: Option<&[u8]>) -> Result<bool> {
         let view = self.view()?;
         let keys = [ScanKey::new(0, ScanOp::Equal, Datum::Int64(account))];
         let Self { accounts, session, row, command, store, .. } = self;
         let layout = accounts.layout().clone();
-        let found = accounts.lookup(session, 0, &keys, view, |row| int(&layout, row, 1))?;
-        let (ctid, balance) = found.unwrap_or_else(|| panic!("account {account} is gone"));
-        let text = vec![b'b'; text];
-        let values = [Datum::Int64(account), Datum::Int64(balance + amount), Datum::Bytes(&text)];
+        let found = accounts.lookup(session, 0, &keys, view, <[u8]>::to_vec)?;
+        let (ctid, before) = found.unwrap_or_else(|| panic!("account {account} is gone"));
+        let stored = RowReader::new(&layout, &before)?.get(2)?;
+        let text = new_text.map_or(stored, Datum::Bytes);
+        let values = [Datum::Int64(account), Datum::Int64(int(&layout, &before, 1) + amount), text];
         let mut watcher = Running(store);
         let mut wait = Wait {
             lock_timeout: Some(Duration::from_millis(50)),
@@ -174,14 +207,15 @@ impl Bank {
         from: i64,
         to: i64,
         amount: i64,
-        text: usize,
+        text: &[u8],
     ) -> Result<()> {
-        let text = vec![b'c'; text];
+        let view = self.view()?;
         let numbers = [who, number, from, to, amount].map(Datum::Int64);
-        let values: Vec<_> = numbers.into_iter().chain([Datum::Bytes(&text)]).collect();
+        let values: Vec<_> = numbers.into_iter().chain([Datum::Bytes(text)]).collect();
         let mut writing = Writing::at_once(self.command);
         let Self { transfers, session, row, .. } = self;
         let written = transfers.insert(session, &values, row, &mut writing)?;
+        session.transaction.drop_snapshot(view.snapshot);
         assert!(matches!(written, Written::Done(_)), "{written:?}");
         Ok(())
     }
@@ -212,14 +246,14 @@ impl Bank {
             // A part that is rolled back must leave nothing. Once it did: that it was rolled back stood in memory only, a
             // checkpoint had written that it belongs to the transaction, and a start found it committed.
             self.session.transaction.savepoint();
-            self.note((key.0, -key.1), from, to, 9999, 30)?;
-            let _ = self.add(to, 9999, 20)?;
+            self.note((key.0, -key.1), from, to, 9999, &text(rng))?;
+            let _ = self.add(to, 9999, Some(&text(rng)))?;
             self.session.transaction.abort_savepoint()?;
         }
-        let texts = [rng.below(100) as usize, rng.below(100) as usize];
-        let done = self.add(from, -amount, texts[0])? && self.add(to, amount, texts[1])?;
+        // The other keeps what it has, as it is stored.
+        let done = self.add(from, -amount, Some(&text(rng)))? && self.add(to, amount, None)?;
         if done {
-            self.note(key, from, to, amount, rng.below(300) as usize)?;
+            self.note(key, from, to, amount, &text(rng))?;
         }
         if !done || rng.below(10) == 0 {
             self.abort()?;
@@ -298,6 +332,13 @@ impl Bank {
         for (who, numbers) in acknowledged {
             for number in numbers {
                 assert!(found.binary_search(&(*who, *number)).is_ok(), "transfer {number} of {who} is lost");
+            }
+        }
+        for (table, column) in [(&*accounts, 2), (&*transfers, 5)] {
+            let mut scan = table.scan(session, view, None)?;
+            while let Some(row) = scan.next(session)? {
+                let stored = RowReader::new(table.layout(), row.bytes)?.get(column)?;
+                assert!(is_whole(&table.value(session, stored)?), "a text is not as it was written");
             }
         }
         Ok(found)

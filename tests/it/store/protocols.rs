@@ -12,7 +12,7 @@ use tuskd::txn::cleanup::Remains;
 use tuskd::txn::session::{CommitOptions, Isolation};
 use tuskd::wal::SyncMethod;
 
-use super::bank::{Bank, START};
+use super::bank::{Bank, START, made_from};
 use super::store_world::{DataDirectory, StoreWorld, Style, Worker};
 use crate::harness::{Skip, Test, tests};
 use crate::world::{eventually, soon};
@@ -118,9 +118,9 @@ fn recovered(directory: &DataDirectory) -> (StoreWorld, &'static Store<'static>)
 
 fn transfer(bank: &mut Bank) {
     for (account, amount) in [(0, -AMOUNT), (1, AMOUNT)] {
-        assert!(bank.add(account, amount, 10).unwrap_or_else(|e| panic!("{e}")), "nobody else is there");
+        assert!(bank.add(account, amount, None).unwrap_or_else(|e| panic!("{e}")), "nobody else is there");
     }
-    bank.note(KEY, 0, 1, AMOUNT, 10).unwrap_or_else(|e| panic!("{e}"));
+    bank.note(KEY, 0, 1, AMOUNT, &made_from(5, 10)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Does not come true for a while, though nothing but the protocol is in its way.
@@ -181,7 +181,7 @@ fn early_release_tells_nobody_what_is_not_durable() -> Result<(), Skip> {
         let mut bank = Bank::new(store, world.session(store));
         bank.begin();
         // The first try meets the commit, the next one's snapshot has it.
-        let tries = (0..3).find(|_| bank.add(0, 0, 10).unwrap_or_else(|e| panic!("{e}")));
+        let tries = (0..3).find(|_| bank.add(0, 0, None).unwrap_or_else(|e| panic!("{e}")));
         assert!(tries.is_some(), "the row is locked, or what was met is not seen");
         let view = bank.view().unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(bank.balance(0, view), START - AMOUNT);
@@ -222,7 +222,7 @@ fn a_snapshot_keeps_what_it_sees_from_vacuum() -> Result<(), Skip> {
     for _ in 0..20 {
         for account in [0, 1, 2] {
             scene.bank.begin();
-            assert!(scene.bank.add(account, 1, 10).unwrap_or_else(|e| panic!("{e}")));
+            assert!(scene.bank.add(account, 1, None).unwrap_or_else(|e| panic!("{e}")));
             scene.bank.commit().unwrap_or_else(|e| panic!("{e}"));
         }
         scene.bank.vacuum();
@@ -257,7 +257,7 @@ fn a_cleaner_completes_or_rolls_back() -> Result<(), Skip> {
             let mut bank = Bank::new(store, world.session(store));
             bank.begin();
             // A lock timeout is no end of the wait.
-            while !bank.add(0, 0, 10).unwrap_or_else(|e| panic!("{e}")) {}
+            while !bank.add(0, 0, None).unwrap_or_else(|e| panic!("{e}")) {}
             let options = CommitOptions { synchronous: true, ..CommitOptions::default() };
             bank.session.transaction.commit(options).unwrap_or_else(|e| panic!("{e}"));
             set(world, DONE);

@@ -1,6 +1,7 @@
 //! Heaps under several sessions, which one process plays.
 
 mod basics;
+mod key_share;
 mod model;
 mod oversized;
 mod vacuuming;

@@ -136,7 +136,10 @@ impl Game {
         let is_in_the_way = |other: &Modelled| {
             other.levels.last().is_some_and(|changes| {
                 let is_locked = changes.locks.iter().any(|(of, held)| *of == key && held.excludes(lock));
-                is_locked || changes.rows.contains_key(&key)
+                // Who replaced the row holds it as one who leaves the key as it is.
+                let of_change =
+                    |change: &Option<i32>| change.map_or(RowLock::Update, |_| RowLock::NoKeyUpdate);
+                is_locked || changes.rows.get(&key).is_some_and(|change| of_change(change).excludes(lock))
             })
         };
         let session = &self.sessions[who];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::access::btree::{BTree, IndexOptions};
 use crate::access::heap::toast::{
-    ChunkIndex, HeapChunks, Strategy, TARGET, encode_row, remove_values, value_bytes,
+    ChunkIndex, ChunkStore, HeapChunks, Numbers, Strategy, TARGET, encode_row, remove_values, value_bytes,
 };
 use crate::access::heap::toast_index::chunk_shape;
 use crate::storage::ids::RelFile;
@@ -22,6 +22,10 @@ impl ChunkIndex for &mut InMemory {
 
     fn find(&mut self, _: &mut StoreSession<'_, '_>, key: (u64, u32)) -> Result<Option<Ctid>> {
         Ok(self.0.get(&key).copied())
+    }
+
+    fn last(&mut self, _: &mut StoreSession<'_, '_>, (from, to): (u64, u64)) -> Result<Option<u64>> {
+        Ok(self.0.range((from, 0)..(to, 0)).next_back().map(|((value, _), _)| *value))
     }
 }
 
@@ -72,7 +76,8 @@ fn come_and_go(one: &mut Player, index: impl ChunkIndex) {
     one.begin(Isolation::ReadCommitted);
     let view = one.view();
     let Player { session, heap, .. } = &mut *one;
-    let mut chunks = HeapChunks::new(heap, index, 1);
+    let numbers = Numbers::default();
+    let mut chunks = HeapChunks::new(heap, index, &numbers, 1);
     for (length, seed) in [(10, 1), (TARGET, 2), (5000, 3), (100_000, 4), (1_000_000, 5)] {
         for bytes in
             [noise(length, seed), vec![7; length], [noise(length / 2, seed), vec![0; length / 2]].concat()]
@@ -107,8 +112,9 @@ fn strategies_are_kept_to_and_without_a_place_rows_are_refused() {
     one.begin(Isolation::ReadCommitted);
     let Player { session, heap, .. } = &mut one;
     let (even, random) = (vec![7; 6000], noise(6000, 9));
+    let numbers = Numbers::default();
     let mut stored = |bytes: &[u8], strategy| {
-        let mut chunks = HeapChunks::new(heap, &mut index, 1);
+        let mut chunks = HeapChunks::new(heap, &mut index, &numbers, 1);
         let values = [Datum::Int32(1), Datum::Bytes(bytes)];
         let row = encode_row(&layout, &values, &[Strategy::Plain, strategy], session, Some(&mut chunks))
             .expect("a row");
@@ -149,7 +155,8 @@ fn damaged_values_are_errors() {
     let mut index = InMemory::default();
     one.begin(Isolation::ReadCommitted);
     let Player { session, heap, .. } = &mut one;
-    let mut chunks = HeapChunks::new(heap, &mut index, 1);
+    let numbers = Numbers::default();
+    let mut chunks = HeapChunks::new(heap, &mut index, &numbers, 1);
     let pointer = |value: u8, length: u8, flag: u8| [value, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0, flag];
     let cases = [
         (Datum::Compressed(&[]), "compressed data is corrupt"),
@@ -163,4 +170,33 @@ fn damaged_values_are_errors() {
         let report = value_bytes(datum, session, Some(&mut chunks)).expect_err("damaged");
         assert_eq!((report.sqlstate.code(), &*report.message), ("XX001", message));
     }
+}
+
+#[test]
+fn a_transaction_has_more_values_than_an_id_has_numbers() {
+    let world = World::new(128);
+    new_heap(&world);
+    let mut one = Player::new(&world, 1);
+    let (mut index, numbers) = (InMemory::default(), Numbers::default());
+    one.begin(Isolation::ReadCommitted);
+    let Player { session, heap, .. } = &mut one;
+    let first = {
+        let mut chunks = HeapChunks::new(heap, &mut index, &numbers, 1);
+        let first = chunks.new_value(session).expect("a number");
+        chunks.put(session, first, 0, b"first").expect("room");
+        assert_eq!(chunks.new_value(session).expect("a number"), first + 1, "the next one");
+        first
+    };
+    // As if all but the last were used.
+    let ctid = index.0[&(first, 0)];
+    index.0.insert((first + (1 << 20) - 2, 0), ctid);
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let mut chunks = HeapChunks::new(heap, &mut index, &numbers, 1);
+        let number = chunks.new_value(session).expect("a number");
+        chunks.put(session, number, 0, b"more").expect("room");
+        made.push(number);
+    }
+    let next_id = first + (1 << 20);
+    assert_eq!(made, [next_id - 1, next_id, next_id + 1], "of the id behind its own");
 }
