@@ -53,6 +53,10 @@ pub mod storage;
 #[cfg(not(model))]
 pub mod access;
 
+// The system catalogs, and what sessions know of relations by them.
+#[cfg(not(model))]
+pub mod catalog;
+
 // Statements: parsing, analysis, plans, execution, types, functions, and a session's prepared statements and portals.
 #[cfg(not(model))]
 pub mod sql;

@@ -15,6 +15,7 @@ mod parse;
 mod plan;
 pub mod session;
 pub mod store;
+pub mod tables;
 pub mod types;
 pub mod views;
 

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use super::checkpoint_record::{CHECKPOINT_SHUTDOWN, CheckPoint};
 use super::control_file::{ControlFile, DbState, StandbySettings, new_system_identifier};
-use super::engine::LOG_FOLDER;
+use super::engine::{Engine, EngineSize, LOG_FOLDER, Store, StoreSettings};
 use crate::ipc::Ipc;
 use crate::ipc::slots::SlotTable;
 use crate::os::file::{Files, How};
 use crate::report::{Report, Result, SqlState};
 use crate::shmem::{HugePages, Plan, Segment};
 use crate::storage::errors::failed_write;
+use crate::storage::files::SEGMENT_BLOCKS;
 
 use crate::wal::lsn::{SEGMENT, Timeline};
 use crate::wal::{
@@ -133,6 +134,43 @@ fn write_log(folder: &Path, files: &Files, how: &Bootstrap, time: i64) -> Result
     let place = session.log(&mut record)?;
     session.flush(place.end)?;
     Ok((place.start, checkpoint))
+}
+
+/// Lends a store over shared memory that nobody else has: what a data directory needs before it has a server.
+///
+/// # Errors
+/// If there is not enough memory; whatever the work ends with.
+pub fn unshared<R>(
+    data_directory: &Path,
+    sync_method: SyncMethod,
+    work: impl FnOnce(&Store<'_>) -> Result<R>,
+) -> Result<R> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Report::error(SqlState::OUT_OF_MEMORY, format!("could not set up shared memory: {e}"))
+    };
+    let size = EngineSize {
+        processes: 1,
+        prepared: 0,
+        buffers: 1024,
+        wal_buffers: MIN_RING,
+        map_pages: 16,
+        locks_per_transaction: 256,
+        reads_per_transaction: 64,
+    };
+    let mut specs = Ipc::region_specs(1);
+    specs.extend(Engine::region_specs(size));
+    let plan = Plan::new(&specs).map_err(|e| failed(&e))?;
+    let segment = Segment::create(&plan, HugePages::Off, None).map_err(|e| failed(&e))?;
+    let ipc = Ipc::open(&segment).map_err(|e| failed(&e))?;
+    let files = Files::new();
+    let engine =
+        Engine::open(&segment, data_directory.to_path_buf(), files.clone()).map_err(|e| failed(&e))?;
+    let id = SlotTable::new(ipc.slots()).claim(1).ok_or_else(|| failed(&"no process slot"))?;
+    let me = ipc.proc(id);
+    let flush = FlushSettings::default();
+    let settings = StoreSettings { sync_method, flush, files, max_open: 64, segment_blocks: SEGMENT_BLOCKS };
+    let store = Store::new(&engine, &me, &settings);
+    work(&store)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::checkpoints::{Checkpoints, NoCheckpointer, Request};
+use super::invalidations::Invalidations;
 use super::map_files::MapFiles;
 use super::shared_log::SharedLog;
 use super::wal_writer::WalWriterBell;
@@ -71,6 +72,8 @@ pub struct Engine<'s> {
     pub checkpoints: Checkpoints<'s>,
     /// The WAL writer, to be woken.
     pub wal_writer: WalWriterBell<'s>,
+    /// What sessions are told of changed definitions.
+    pub invalidations: Invalidations<'s>,
     data_directory: PathBuf,
     files: Files,
 }
@@ -89,6 +92,7 @@ impl<'s> Engine<'s> {
             PreparedTransactions::region_specs(prepared),
             Checkpoints::region_specs(),
             WalWriterBell::region_specs(),
+            Invalidations::region_specs(),
         ];
         parts.into_iter().flatten().collect()
     }
@@ -108,6 +112,7 @@ impl<'s> Engine<'s> {
             prepared: PreparedTransactions::open(segment, locks)?,
             checkpoints: Checkpoints::open(segment)?,
             wal_writer: WalWriterBell::open(segment)?,
+            invalidations: Invalidations::open(segment)?,
             data_directory,
             files,
         })

@@ -6,15 +6,17 @@ use super::heap::cleanup::CleanupRedo;
 use super::heap::lockers::LockersRedo;
 use super::heap::redo::HeapRedo;
 use super::message::MessageManager;
+use super::page_images::PageImagesRedo;
 use super::redo::Redo;
 use super::relation_files::StorageRedo;
 use super::rmgr::{ResourceManager, ResourceManagers, TRANSACTION};
+use super::sequence::SequenceRedo;
 use crate::report::Result;
 use crate::txn::log::RecordKind;
 use crate::wal::{Record, RmgrId, own};
 
 /// All of them. Access methods add theirs here.
-static MANAGERS: [&dyn ResourceManager; 8] = [
+static MANAGERS: [&dyn ResourceManager; 10] = [
     &LogManager,
     &TransactionManager,
     &MessageManager,
@@ -23,6 +25,8 @@ static MANAGERS: [&dyn ResourceManager; 8] = [
     &BTreeRecords,
     &CleanupRedo,
     &LockersRedo,
+    &SequenceRedo,
+    &PageImagesRedo,
 ];
 
 /// All of them.

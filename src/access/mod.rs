@@ -17,15 +17,18 @@ pub mod describe;
 pub mod engine;
 mod fields;
 pub mod heap;
+pub mod invalidations;
 pub mod managers;
 pub mod map_files;
 pub mod message;
+pub mod page_images;
 pub mod read_ahead;
 pub mod recovery;
 pub mod redo;
 pub mod relation_files;
 pub mod rmgr;
 pub mod row;
+pub mod sequence;
 pub mod shared_log;
 pub mod table;
 pub mod twophase;
@@ -33,7 +36,7 @@ pub mod visibility;
 pub mod wal_writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use change::{BlockUse, Change, Changing};
 pub use ctid::Ctid;

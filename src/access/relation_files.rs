@@ -17,6 +17,7 @@ use super::heap::Heap;
 use super::heap::visibility_map::{self, Status};
 use super::redo::{Redo, RedoPage};
 use super::rmgr::{ResourceManager, STORAGE};
+use crate::ipc::stop_points::StopPoint;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::ids::{BlockNumber, Fork, RelFile, RelFork};
 use crate::txn::Xid;
@@ -108,8 +109,10 @@ impl TransactionFiles {
         session.store.storage.files().create(fork, false)?;
         // From here on somebody removes it.
         self.made.push((file, session.transaction.depth()));
+        session.store.me.stop_point(StopPoint::FileMade);
         let place = session.store.log.log(STORAGE, CREATE, xid, &file_bytes(file))?;
         debug_assert!(place.start < place.end, "a record has a length");
+        session.store.me.stop_point(StopPoint::FileMadeLogged);
         Ok(())
     }
 
@@ -141,6 +144,9 @@ impl TransactionFiles {
     /// As taking pages out of the pool; what is dropped may be left then, and takes room only.
     pub fn committed(&mut self, store: &Store<'_>) -> Result<Vec<Report>> {
         self.made.clear();
+        if !self.dropped.is_empty() {
+            store.me.stop_point(StopPoint::FilesDropped);
+        }
         remove(store, self.dropped.drain(..).map(|(file, _)| file))
     }
 

@@ -18,6 +18,10 @@ pub const BTREE: RmgrId = RmgrId(5);
 pub const LOCKERS: RmgrId = RmgrId(6);
 /// Whole pages, of whatever kind.
 pub const PAGES: RmgrId = RmgrId(7);
+/// Sequences. 8 is that of messages.
+pub const SEQUENCE: RmgrId = RmgrId(9);
+/// Copied pages.
+pub const PAGE_IMAGES: RmgrId = RmgrId(10);
 
 /// Makes records' changes again, and says what they are.
 pub trait ResourceManager: Sync {

@@ -74,7 +74,8 @@ impl World {
         Self::over(folder, self.engine.pool.len())
     }
 
-    fn over(folder: PathBuf, buffers: usize) -> Self {
+    /// A world over a data directory, whose log has not begun.
+    pub fn over(folder: PathBuf, buffers: usize) -> Self {
         let size = EngineSize {
             processes: PROCESSES,
             prepared: 4,

@@ -160,6 +160,20 @@ impl RolesFile {
         })
     }
 
+    /// These roles and memberships, with this file's secrets.
+    #[must_use]
+    pub fn with(&self, mut roles: Vec<Role>, memberships: impl Iterator<Item = (u32, u32)>) -> Self {
+        roles.sort_by_key(|role| role.oid);
+        let highest = roles.last().map_or(0, |role| role.oid.saturating_add(1));
+        let next_oid = self.next_oid.max(highest);
+        Self { mock_nonce: self.mock_nonce.clone(), next_oid, roles, memberships: memberships.collect() }
+    }
+
+    /// The number of the next new role, which none has.
+    pub fn set_next_oid(&mut self, oid: u32) {
+        self.next_oid = oid;
+    }
+
     /// Reads the file of a data directory.
     pub fn read(data_directory: &Path) -> Result<Self> {
         format::read(&data_directory.join(PATH))

@@ -80,6 +80,9 @@ stop_points! {
     BufferWritten "A buffer is written, its file not noted to be synced yet.";
     BufferSyncNoted "A buffer's file is noted to be synced, the buffer still dirty.";
     FileExtended "A file is longer, the new pages' buffers not valid yet.";
+    FileMade "A relation's file is made, the log has no word of it yet.";
+    FileMadeLogged "A relation's file is made, and the log says so; no row does yet.";
+    FilesDropped "A transaction that drops files is durable, and they are there still.";
     SyncEntryFilled "An entry of the table of files to be synced has its key, and is not in use yet.";
     FileSynced "A file is synced, and still noted to be.";
     BTreeSplit "A page of a B-tree is split, its right half has no downlink yet.";

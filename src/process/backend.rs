@@ -19,6 +19,7 @@ mod store_views;
 mod tcp;
 mod twophase;
 mod views;
+mod waiting;
 mod work;
 
 use std::os::fd::{AsFd, OwnedFd};

@@ -22,6 +22,7 @@ use crate::access::managers::managers;
 use crate::access::read_ahead::ReadAhead;
 use crate::access::recovery::Recovery;
 use crate::access::twophase;
+use crate::catalog::roles::refresh_file;
 use crate::config;
 use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::file::Files;
@@ -273,6 +274,11 @@ fn go_on(
     };
     store.log.with(|log| log.begin(&beginning))?;
     store.engine.checkpoints.set_running();
+    // A crash may have come between a commit that changed roles and the file that has a copy of them.
+    if let Err(mut report) = refresh_file(store) {
+        report.severity = Severity::Warning;
+        ctx.log(&report);
+    }
     if recovered {
         checkpoint(ctx)?;
         ControlFile::update(Path::new(""), &files, in_production)?;

@@ -3,12 +3,17 @@
 //! Nothing here knows of sockets. After an error of an extended message the caller skips messages up to the next Sync;
 //! after each simple query and each Sync it sends [`Session::status`].
 
+mod copy;
+mod cursors;
+mod definitions;
 mod extended;
 mod prepared;
 mod sink;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upkeep;
 mod utility;
 
 use std::collections::HashMap;
@@ -16,16 +21,18 @@ use std::sync::Arc;
 
 use crate::report::{Report, Result, SqlState};
 
+use super::analyze::environment::SessionEnvironment;
 use super::analyze::expr::Expr;
-use super::analyze::{self, Environment};
 use super::execute::{self, BoxNode, Context, Times};
+use super::functions;
 use super::host::{Host, StatementClass};
-use super::parse::{self, Parsed, Statement};
-use super::plan::Plan;
-use super::types::{Datum, Formats};
+use super::parse::tree_ddl::Definition;
+use super::parse::{self, Parsed, Statement, Utility};
+use super::types::{Datum, Formats, Type, Wire};
 pub use extended::{Bind, PortalSource, StatementDescription};
 use prepared::{Portal, Prepared, class_of, utility_of};
-pub use sink::{FieldInfo, ResultSink};
+pub use sink::{CopyInput, FieldInfo, ResultSink};
+use statement::{QueryPlan, row_tag};
 use transaction::Transaction;
 
 /// What a session keeps between statements.
@@ -34,6 +41,7 @@ pub struct Session {
     transaction: Transaction,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    cursors: HashMap<String, cursors::Cursor>,
     formats: Arc<Formats>,
     formats_version: Option<u64>,
     statement_start: i64,
@@ -42,7 +50,7 @@ pub struct Session {
 /// What a statement answers.
 enum Output {
     /// Rows, and the first word of the tag behind them.
-    Rows { node: BoxNode, fields: Vec<FieldInfo>, params: Arc<[Datum]>, tag: &'static str },
+    Rows { node: BoxNode, fields: Vec<FieldInfo>, params: Arc<[Datum]>, tag: &'static str, is_change: bool },
     /// A tag only.
     Done(String),
 }
@@ -133,35 +141,45 @@ impl Session {
             return Err(in_failed_transaction());
         }
         self.refresh_formats(host);
-        let tag = utility.map_or("SELECT", |utility| utility.tag());
+        let tag = prepared::tag_of(parsed);
         host.statement_begins(tag, parsed.source.statement_text());
         let output = match &parsed.statement {
             Statement::Planned(query) => {
-                let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
-                let (plan, fields) = self.planned(host, &analysed)?;
+                let (plan, _) = self.plan(host, query, &parsed.source, (&[], false))?;
                 self.transaction.note_query();
-                Output::Rows { node: execute::start(&plan), fields, params: Arc::from([]), tag: "SELECT" }
+                self.output_of(host, &plan, Arc::from([]))?
             }
+            Statement::Utility(Utility::Definition(definition)) if host.has_tables() => match &**definition {
+                Definition::Copy(copy) => return self.copy(host, parsed, copy, sink),
+                _ => self.run_utility(host, parsed)?,
+            },
             Statement::Utility(_) => self.run_utility(host, parsed)?,
         };
         match output {
             Output::Done(tag) => Ok(tag),
-            Output::Rows { mut node, fields, params, tag } => {
-                sink.describe(&fields)?;
+            Output::Rows { mut node, fields, params, tag, is_change } => {
+                if !fields.is_empty() || !is_change {
+                    sink.describe(&fields)?;
+                }
                 let mut ctx = self.context(host, params, parsed.source.text.clone());
                 let count = pump(&mut node, &mut ctx, &fields, sink, u64::MAX)?.0;
-                Ok(row_tag(tag, count))
+                let tag = row_tag(tag, count, ctx.written);
+                ctx.end()?;
+                if is_change {
+                    self.next_command(host)?;
+                }
+                Ok(tag)
             }
         }
     }
 
-    /// A query's plan and columns; its constants are computed already.
-    fn planned(
-        &self,
-        host: &mut dyn Host,
-        analysed: &analyze::Analysed,
-    ) -> Result<(Arc<Plan>, Vec<FieldInfo>)> {
-        prepared::planned(analysed, &mut |expr| self.constant(host, expr))
+    /// A plan, about to be run.
+    fn output_of(&self, host: &dyn Host, plan: &QueryPlan, params: Arc<[Datum]>) -> Result<Output> {
+        if plan.is_change {
+            self.check_read_only(host, plan.tag)?;
+        }
+        let (fields, tag, is_change) = (plan.fields.clone(), plan.tag, plan.is_change);
+        Ok(Output::Rows { node: execute::start(&plan.plan), fields, params, tag, is_change })
     }
 
     /// The value of an expression without columns.
@@ -191,8 +209,8 @@ impl Session {
         Times { transaction: self.transaction.start, statement: self.statement_start }
     }
 
-    fn environment(&self) -> Environment {
-        Environment { formats: self.formats.clone(), now: self.transaction.start }
+    fn environment<'h>(&self, host: &'h mut dyn Host) -> SessionEnvironment<'h> {
+        SessionEnvironment::new(host, self.formats.clone(), self.transaction.start)
     }
 
     fn statement(&self, name: &str) -> Result<Arc<Prepared>> {
@@ -209,6 +227,7 @@ impl Session {
 
     fn drop_portals(&mut self) {
         self.portals.clear();
+        self.cursors.clear();
     }
 }
 
@@ -222,11 +241,6 @@ fn with_stack_for<T>(text: &str, work: impl FnOnce() -> T) -> T {
     if text.len() <= LONG_STATEMENT { work() } else { stacker::grow(DEEP_STACK, work) }
 }
 
-/// `SELECT 3`, but a bare `SHOW`.
-fn row_tag(tag: &str, count: u64) -> String {
-    if tag == "SELECT" { format!("SELECT {count}") } else { tag.to_owned() }
-}
-
 /// Sends rows until there are no more or `limit` were sent. How many, and whether there are no more.
 fn pump(
     node: &mut BoxNode,
@@ -238,10 +252,27 @@ fn pump(
     let mut count = 0;
     while count < limit {
         match node.next(ctx)? {
-            Some(row) => sink.row(&row, fields, &ctx.formats)?,
+            Some(mut row) => {
+                name_objects(&mut row, fields, ctx)?;
+                sink.row(&row, fields, &ctx.formats)?;
+            }
             None => return Ok((count, true)),
         }
         count += 1;
     }
     Ok((count, false))
+}
+
+/// Puts names in the place of OIDs that are shown by name.
+fn name_objects(row: &mut [Datum], fields: &[FieldInfo], ctx: &mut Context<'_>) -> Result<()> {
+    for (datum, field) in row.iter_mut().zip(fields) {
+        if let Datum::Oid(oid) = datum
+            && field.ty.is_object_name()
+            && field.ty != Type::REGTYPE
+            && field.wire == Wire::Text
+        {
+            *datum = Datum::text(functions::catalog::object_name(*oid, field.ty, ctx)?);
+        }
+    }
+    Ok(())
 }

@@ -3,8 +3,12 @@
 //! It is part of [`Host`](super::host::Host); without a store, as in tests of the layers above it, everything but the end
 //! of a transaction is refused.
 
+use super::tables::Access;
 use super::types::Row;
 use crate::report::{Report, Result};
+
+/// What is done to tables; see [`with_tables`](super::tables::with_tables).
+pub type TableWork<'w> = &'w mut dyn FnMut(&mut Access<'_, '_, '_>) -> Result<()>;
 
 /// How far the log is, in bytes of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -95,6 +99,19 @@ fn missing<T>() -> Result<T> {
 
 /// See the module.
 pub trait StoreHost {
+    /// Whether there are tables.
+    fn has_tables(&self) -> bool {
+        false
+    }
+
+    /// Does something to tables and catalog, in the transaction at hand.
+    ///
+    /// # Errors
+    /// What `work` ends with.
+    fn with_tables(&mut self, _work: TableWork<'_>) -> Result<()> {
+        missing()
+    }
+
     /// Commits what the transaction has written, before it is said to be over.
     ///
     /// # Errors

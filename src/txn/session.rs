@@ -272,6 +272,13 @@ where
         Ok(self.use_snapshot(snapshot))
     }
 
+    /// A snapshot of now, whatever the isolation level: for definitions, which are looked up as they are.
+    pub fn latest_snapshot(&mut self) -> Snapshot {
+        let oldest = self.snapshots.keys().next().copied();
+        let snapshot = self.transactions.take_snapshot(&self.log, self.met, oldest);
+        self.use_snapshot(snapshot)
+    }
+
     /// One more use of a snapshot, by a cursor for instance.
     pub fn use_snapshot(&mut self, snapshot: Snapshot) -> Snapshot {
         *self.snapshots.entry(snapshot).or_default() += 1;

@@ -2,6 +2,7 @@
 
 mod bank;
 mod damage;
+mod definitions;
 mod faults;
 mod faulty_disk;
 mod full_disk;
@@ -16,9 +17,10 @@ mod store_world;
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 8] = [
+pub const TESTS: [&[Test]; 9] = [
     power_failure::TESTS,
     kills::TESTS,
+    definitions::TESTS,
     faults::TESTS,
     full_disk::TESTS,
     damage::TESTS,

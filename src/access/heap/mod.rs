@@ -13,6 +13,7 @@
 //! Pages of a heap in the order of their blocks, then pages of its visibility map in theirs, then the lockers' last page. A
 //! tuple's queue lock, and other transactions, are waited for without any page locked.
 
+mod build_scan;
 mod change;
 pub mod claim;
 pub mod cleanup;

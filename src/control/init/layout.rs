@@ -10,6 +10,8 @@ use super::{InitOptions, config_file_text, texts, write_file, write_roles};
 use crate::access::bootstrap::{Bootstrap, bootstrap};
 use crate::access::control_file;
 use crate::access::engine::LOG_FOLDER;
+use crate::auth::roles::RolesFile;
+use crate::catalog::{self, bootstrap::FirstCatalog};
 use crate::control::data_directory::reason;
 use crate::control::help;
 use crate::control::program::{Failure, Program, complain, say};
@@ -92,6 +94,8 @@ pub fn make(options: &InitOptions, is_absent: bool, interruption: &Interruption)
     interruption.check()?;
     step("creating roles", || write_roles(data_dir, &options.owner, options.password.as_deref(), file_mode))?;
     interruption.check()?;
+    step("creating catalogs", || create_catalogs(options, dir_mode, file_mode))?;
+    interruption.check()?;
     // The version file makes it a data directory; everything else must be there, and on disk, before.
     if options.sync {
         step("syncing data to disk", || {
@@ -154,6 +158,34 @@ fn create_log(options: &InitOptions, mode: u32) -> Result<(), Failure> {
         let made = [data_dir.join(LOG_FOLDER).join(segment), data_dir.join(control_file::PATH)];
         made.iter().try_for_each(|path| set_mode(path, "", mode))
     })
+}
+
+/// The system catalogs, in every database, with the roles that the file of roles has.
+fn create_catalogs(options: &InitOptions, dir_mode: u32, file_mode: u32) -> Result<(), Failure> {
+    let data_dir = &options.data_dir;
+    let failed = |report: Box<crate::report::Report>| Failure::new(report.message);
+    let roles = RolesFile::read(data_dir).map_err(failed)?;
+    let first = FirstCatalog { roles: &roles, sync: options.sync };
+    catalog::bootstrap::bootstrap(data_dir, &first).map_err(failed)?;
+    ["base", "global", "pg_xact"]
+        .iter()
+        .try_for_each(|name| set_modes(&data_dir.join(name), dir_mode, file_mode))
+}
+
+/// What was made below a directory gets the modes of this data directory.
+fn set_modes(path: &Path, dir_mode: u32, file_mode: u32) -> Result<(), Failure> {
+    set_mode(path, "directory ", dir_mode)?;
+    let failed = |error: io::Error| {
+        Failure::new(format!("could not read directory \"{}\": {}", path.display(), reason(&error)))
+    };
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        match entry.file_type().map_err(failed)?.is_dir() {
+            true => set_modes(&entry.path(), dir_mode, file_mode)?,
+            false => set_mode(&entry.path(), "", file_mode)?,
+        }
+    }
+    Ok(())
 }
 
 fn fastest_sync_method(data_dir: &Path) -> Result<SyncMethod, Failure> {

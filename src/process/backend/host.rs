@@ -58,11 +58,11 @@ pub struct HostState<'s> {
 }
 
 impl HostState<'_> {
-    /// Of a session that begins, in this database.
-    pub fn new(facts: SessionFacts, database: u32) -> Self {
+    /// Of a session that begins, in this database, as this role.
+    pub fn new(facts: SessionFacts, database: u32, role: u32) -> Self {
         Self {
             facts,
-            work: Work::new(database),
+            work: Work::new(database, role),
             statement_deadline: None,
             transaction_deadline: None,
             transaction_is_sampled: false,

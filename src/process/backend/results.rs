@@ -6,11 +6,13 @@ use std::cell::RefCell;
 use super::super::connection::{Connection, Got};
 use super::Over;
 use super::session::terminated;
-use crate::ipc::{Interrupts, Proc};
+use crate::ipc::{Interrupts, Proc, WaitEvent};
 use crate::protocol::Format;
 use crate::protocol::encode::{Encoder, FieldDescription};
+use crate::protocol::frame::{Frame, Next, Phase, next_frame};
+use crate::protocol::message::FrontendMessage;
 use crate::report::{Report, Result, SqlState};
-use crate::sql::session::{FieldInfo, ResultSink};
+use crate::sql::session::{CopyInput, FieldInfo, ResultSink};
 use crate::sql::types::{Datum, Formats, Wire, encode};
 
 /// Bytes at which the buffer is sent while a statement still makes rows; PostgreSQL's buffer is of 8 kB, and four of them
@@ -57,6 +59,18 @@ impl<'l, 'a, 's> Results<'l, 'a, 's> {
         }
     }
 
+    /// Waits for the client's next bytes; `false`: something else wants to be looked at first.
+    fn wait_for_data(&mut self) -> Result<bool> {
+        let got = self.line.borrow_mut().exchange(self.me, None, WaitEvent::CLIENT_READ);
+        match got {
+            Ok(Got::Bytes) => Ok(true),
+            Ok(Got::Latch | Got::TimedOut) => Ok(false),
+            Ok(Got::Eof) => self.end(Over::Left).map(|()| false),
+            Ok(Got::PostmasterDead) => Err(postmaster_dead()),
+            Err(broken) => self.end(Over::Lost(broken)).map(|()| false),
+        }
+    }
+
     /// Ends the statement; `over` says the rest to who called it.
     fn end(&mut self, over: Over) -> Result<()> {
         self.over = Some(over);
@@ -85,6 +99,27 @@ pub fn describe(encoder: &mut Encoder<'_>, fields: &[FieldInfo]) {
     }));
 }
 
+fn format_of(is_binary: bool) -> Format {
+    if is_binary { Format::Binary } else { Format::Text }
+}
+
+/// What a message means to a COPY that wants data; `None`: nothing.
+fn copy_input(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<Option<CopyInput>> {
+    Ok(match frame.decode(Phase::Session)? {
+        FrontendMessage::CopyData(bytes) => {
+            to.extend_from_slice(bytes);
+            Some(CopyInput::Data)
+        }
+        FrontendMessage::CopyDone => Some(CopyInput::Done),
+        FrontendMessage::CopyFail { message } => Some(CopyInput::Failed(message.to_owned())),
+        FrontendMessage::Flush | FrontendMessage::Sync => None,
+        _ => {
+            let message = "unexpected message type during COPY from stdin";
+            return Err(Report::error(SqlState::PROTOCOL_VIOLATION, message));
+        }
+    })
+}
+
 impl ResultSink for Results<'_, '_, '_> {
     fn describe(&mut self, fields: &[FieldInfo]) -> Result<()> {
         self.put(|encoder| describe(encoder, fields));
@@ -105,6 +140,49 @@ impl ResultSink for Results<'_, '_, '_> {
         let is_full = connection.out.len() >= SEND_AT;
         drop(connection);
         if is_full { self.send() } else { Ok(()) }
+    }
+
+    fn copy_in(&mut self, is_binary: bool, columns: usize) -> Result<()> {
+        let format = format_of(is_binary);
+        self.put(|encoder| encoder.copy_in_response(format, &vec![format; columns]));
+        self.send()
+    }
+
+    fn copy_read(&mut self, to: &mut Vec<u8>) -> Result<CopyInput> {
+        loop {
+            let mut connection = self.line.borrow_mut();
+            let (made, length) = match next_frame(&connection.received, Phase::Session)? {
+                Next::Frame(frame) => (copy_input(&frame, to)?, frame.length()),
+                Next::NeedMore(_) => {
+                    drop(connection);
+                    match self.wait_for_data()? {
+                        true => continue,
+                        false => return Ok(CopyInput::Interrupted),
+                    }
+                }
+            };
+            connection.received.drain(..length);
+            if let Some(made) = made {
+                return Ok(made);
+            }
+        }
+    }
+
+    fn copy_out(&mut self, is_binary: bool, columns: usize) -> Result<()> {
+        let format = format_of(is_binary);
+        self.put(|encoder| encoder.copy_out_response(format, &vec![format; columns]));
+        Ok(())
+    }
+
+    fn copy_data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.put(|encoder| encoder.copy_data(bytes))?;
+        let is_full = self.line.borrow().out.len() >= SEND_AT;
+        if is_full { self.send() } else { Ok(()) }
+    }
+
+    fn copy_end(&mut self) -> Result<()> {
+        self.put(|encoder| encoder.copy_done());
+        Ok(())
     }
 
     fn complete(&mut self, tag: &str) -> Result<()> {

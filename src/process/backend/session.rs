@@ -64,7 +64,7 @@ fn serve<'s>(ctx: &mut ProcessContext<'s>, connection: &mut Connection<'s>, clie
         connection.forget_postmaster();
     }
     connection.answer_quit();
-    let state = HostState::new(facts(ctx, &client), client.database);
+    let state = HostState::new(facts(ctx, &client), client.database, client.role.oid);
     let mut session = Session {
         ctx,
         line: RefCell::new(connection),

@@ -13,7 +13,8 @@ use crate::os::file::Files;
 use crate::report::{Report, Result, Severity, SqlState};
 use crate::sql::host::{Host, TransactionEvent};
 use crate::sql::store::{
-    AdvisoryKey, AdvisoryLock, ControlPart, LogFolder, LogMessage, LogPositions, StoreHost, TransactionFate,
+    AdvisoryKey, AdvisoryLock, ControlPart, LogFolder, LogMessage, LogPositions, StoreHost, TableWork,
+    TransactionFate,
 };
 use crate::sql::types::{Datum, Row};
 use crate::storage::files::SEGMENT_BLOCKS;
@@ -42,6 +43,15 @@ impl Backend<'_, '_, '_> {
 }
 
 impl StoreHost for Backend<'_, '_, '_> {
+    fn has_tables(&self) -> bool {
+        true
+    }
+
+    fn with_tables(&mut self, work: TableWork<'_>) -> Result<()> {
+        let deadlines = (self.state.statement_deadline, self.state.transaction_deadline);
+        self.state.work.with_tables(self.ctx, deadlines, work)
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.state.work.commit(self.ctx, now())
     }

@@ -6,10 +6,15 @@
 
 use super::super::context::ProcessContext;
 use super::super::store::{flush_settings, sync_method};
+use super::waiting::StatementWaiter;
 use crate::access::StoreSession;
+use crate::access::relation_files::TransactionFiles;
+use crate::catalog::{Catalog, Cx, Waiter};
 use crate::config;
-use crate::report::{Result, Severity};
+use crate::report::{Report, Result, Severity};
 use crate::sql::host::TransactionEvent;
+use crate::sql::tables::{Access, OpenTables, StoreWork, TYPE_SUPPORT};
+use crate::sync::Monotonic;
 use crate::txn::prepared::Finisher;
 use crate::txn::serializable::Granularity;
 use crate::txn::session::{CommitOptions, Isolation};
@@ -18,7 +23,8 @@ use crate::wal::{FileSink, Lsn, SyncMethod};
 /// See the module.
 pub struct Work<'s> {
     database: u32,
-    session: Option<Box<StoreSession<'s, 's>>>,
+    role: u32,
+    store: Option<Box<StoreWork<'s, 's>>>,
     /// The store's transaction has begun.
     has_begun: bool,
     /// Levels of the transaction: 0 outside, 1 within, more with savepoints.
@@ -30,9 +36,9 @@ pub struct Work<'s> {
 }
 
 impl<'s> Work<'s> {
-    /// Of a session in this database.
-    pub fn new(database: u32) -> Self {
-        Self { database, session: None, has_begun: false, depth: 0, unflushed: None, told: None }
+    /// Of a session in this database, as this role.
+    pub fn new(database: u32, role: u32) -> Self {
+        Self { database, role, store: None, has_begun: false, depth: 0, unflushed: None, told: None }
     }
 
     /// Depth of the innermost level, for the locks taken there.
@@ -47,12 +53,29 @@ impl<'s> Work<'s> {
 
     /// The store's session, if this one has needed it.
     pub fn session(&mut self) -> Option<&mut StoreSession<'s, 's>> {
-        self.session.as_deref_mut()
+        self.store.as_deref_mut().map(|store| &mut *store.session)
     }
 
     /// The store's session, if its transaction has begun.
     pub fn begun(&mut self) -> Option<&mut StoreSession<'s, 's>> {
-        self.session.as_deref_mut().filter(|_| self.has_begun)
+        let has_begun = self.has_begun;
+        self.session().filter(|_| has_begun)
+    }
+
+    /// Does something to tables and catalog, in a transaction that is begun if need be.
+    pub fn with_tables(
+        &mut self,
+        ctx: &mut ProcessContext<'s>,
+        (statement, transaction): (Option<Monotonic>, Option<Monotonic>),
+        work: &mut dyn FnMut(&mut Access<'_, '_, '_>) -> Result<()>,
+    ) -> Result<()> {
+        self.begin(ctx);
+        let role = self.role;
+        let Some(store) = self.store.as_deref_mut() else { return Ok(()) };
+        let mut waiter = StatementWaiter::new(ctx, statement, transaction);
+        let waiter: &mut dyn Waiter = &mut waiter;
+        let StoreWork { session, files, catalog, command, open } = store;
+        work(&mut Access { cx: Cx { session, files, catalog, command, waiter, role }, open })
     }
 
     /// Settings may have changed since the store was made.
@@ -75,12 +98,18 @@ impl<'s> Work<'s> {
     pub fn begin(&mut self, ctx: &ProcessContext<'s>) -> &mut StoreSession<'s, 's> {
         self.tell_settings(ctx);
         let database = self.database;
-        let session = self
-            .session
-            .get_or_insert_with(|| Box::new(StoreSession::new(ctx.kept_store(), database, granularity(ctx))));
+        let store = self.store.get_or_insert_with(|| {
+            let store = ctx.kept_store();
+            let session = Box::new(StoreSession::new(store, database, granularity(ctx)));
+            let catalog = Catalog::new(database, TYPE_SUPPORT, store.engine.invalidations);
+            let (files, open) = (TransactionFiles::default(), OpenTables::default());
+            Box::new(StoreWork { session, files, catalog, command: 0, open })
+        });
+        let session = &mut *store.session;
         if !std::mem::replace(&mut self.has_begun, true) {
             let read_only = ctx.settings.get(config::TRANSACTION_READ_ONLY);
             session.transaction.begin(isolation(ctx), read_only);
+            store.command = 0;
             for _ in 1..self.depth {
                 session.transaction.savepoint();
             }
@@ -93,12 +122,18 @@ impl<'s> Work<'s> {
     /// # Errors
     /// It is to be rolled back; but for a PANIC, behind which nothing is known.
     pub fn commit(&mut self, ctx: &ProcessContext<'s>, now: i64) -> Result<()> {
-        let Some(session) = self.session.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
-        // Without standbys everything but `off` means the own disk.
-        let synchronous = ctx.settings.get(config::SYNCHRONOUS_COMMIT) != "off";
-        let options = CommitOptions { synchronous, time: now, actions: Vec::new() };
+        let Some(store) = self.store.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
+        let StoreWork { session, files, catalog, .. } = store;
+        let mut actions = Vec::new();
+        files.add_to(&mut actions);
+        // Without standbys everything but `off` means the own disk; files must not go before their transaction is durable.
+        let synchronous = ctx.settings.get(config::SYNCHRONOUS_COMMIT) != "off" || !actions.is_empty();
+        let options = CommitOptions { synchronous, time: now, actions };
         let commit = session.transaction.commit(options)?;
         self.has_begun = false;
+        let removed = files.committed(session.store);
+        log_leftovers(ctx, Ok(catalog.committed(session.store)));
+        log_leftovers(ctx, removed);
         session.locks.release_transaction(ctx.me);
         if let (Some(end), false) = (commit, synchronous) {
             self.unflushed = Some(Lsn::new(end.bytes()));
@@ -111,6 +146,12 @@ impl<'s> Work<'s> {
     /// # Errors
     /// It is to be rolled back.
     pub fn prepare(&mut self, ctx: &ProcessContext<'s>, gid: &str, by: Finisher, now: i64) -> Result<()> {
+        // Others would have to hear of them when it is committed, by whoever does that.
+        if self.store.as_deref().is_some_and(|store| store.catalog.has_changes()) {
+            return Err(Report::not_supported(
+                "PREPARE TRANSACTION behind changes of definitions is not supported",
+            ));
+        }
         // Even one that has done nothing has an id then.
         let session = self.begin(ctx);
         let prepared = session.store.engine.prepared;
@@ -128,22 +169,28 @@ impl<'s> Work<'s> {
             TransactionEvent::CommitNested | TransactionEvent::AbortNested => self.depth -= 1,
             TransactionEvent::Commit | TransactionEvent::Abort => self.depth = 0,
         }
-        let Some(session) = self.session.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
+        let Some(store) = self.store.as_deref_mut().filter(|_| self.has_begun) else { return Ok(()) };
+        let StoreWork { session, files, catalog, .. } = store;
         match event {
             TransactionEvent::Begin => {}
             TransactionEvent::BeginNested => drop(session.transaction.savepoint()),
             TransactionEvent::CommitNested => {
                 session.transaction.release_savepoint();
+                files.savepoint_released(depth);
                 session.locks.commit_level(depth);
             }
             TransactionEvent::AbortNested => {
                 let aborted = session.transaction.abort_savepoint();
+                log_leftovers(ctx, files.savepoint_aborted(session.store, depth));
+                catalog.savepoint_aborted();
                 session.locks.abort_level(ctx.me, depth);
                 return aborted;
             }
             TransactionEvent::Commit | TransactionEvent::Abort => {
                 self.has_begun = false;
                 let aborted = session.transaction.abort(now);
+                log_leftovers(ctx, files.aborted(session.store));
+                catalog.aborted();
                 session.locks.release_transaction(ctx.me);
                 return aborted;
             }
@@ -154,12 +201,20 @@ impl<'s> Work<'s> {
     /// The session is over: what is open is rolled back, every lock given back, and what was committed made durable.
     pub fn end(&mut self, ctx: &ProcessContext<'s>, now: i64) {
         let ended = self.event(ctx, TransactionEvent::Abort, now);
-        let Some(mut session) = self.session.take() else { return };
-        session.locks.release_all(ctx.me);
-        let flushed = self.unflushed.map_or(Ok(()), |end| session.store.log.make_durable(end));
+        let Some(mut store) = self.store.take() else { return };
+        store.session.locks.release_all(ctx.me);
+        let flushed = self.unflushed.map_or(Ok(()), |end| store.session.store.log.make_durable(end));
         for report in [ended, flushed].into_iter().filter_map(std::result::Result::err) {
             ctx.log(&report);
         }
+    }
+}
+
+/// Files that could not be removed take room, and nothing else.
+fn log_leftovers(ctx: &ProcessContext<'_>, removed: Result<Vec<Report>>) {
+    match removed {
+        Ok(warnings) => warnings.iter().for_each(|warning| ctx.log(warning)),
+        Err(report) => ctx.log(&Report { severity: Severity::Warning, ..*report }),
     }
 }
 

@@ -48,9 +48,19 @@ const CASTS: &[CastRow] = {
         (T::TEXT, &[T::NAME, T::BPCHAR, T::VARCHAR], &[T::CHAR], &[]),
         (T::VARCHAR, &[T::NAME, T::TEXT, T::BPCHAR], &[T::CHAR], &[]),
         (T::BPCHAR, &[T::NAME, T::TEXT, T::VARCHAR], &[T::CHAR], &[]),
-        (T::OID, &[T::REGTYPE, T::REGCLASS], &[T::INT8, T::INT4], &[]),
+        (
+            T::OID,
+            &[T::REGTYPE, T::REGCLASS, T::REGPROC, T::REGNAMESPACE, T::REGROLE],
+            &[T::INT8, T::INT4],
+            &[],
+        ),
+        (T::INT2VECTOR, &[T::INT2_ARRAY], &[], &[]),
+        (T::OIDVECTOR, &[T::OID_ARRAY], &[], &[]),
         (T::REGTYPE, &[T::OID], &[T::INT8, T::INT4], &[]),
         (T::REGCLASS, &[T::OID], &[T::INT8, T::INT4], &[]),
+        (T::REGPROC, &[T::OID], &[T::INT8, T::INT4], &[]),
+        (T::REGNAMESPACE, &[T::OID], &[T::INT8, T::INT4], &[]),
+        (T::REGROLE, &[T::OID], &[T::INT8, T::INT4], &[]),
         (T::JSON, &[], &[T::JSONB], &[]),
         (T::JSONB, &[], &[T::JSON], &[T::BOOL, T::INT2, T::INT4, T::INT8, T::FLOAT4, T::FLOAT8, T::NUMERIC]),
         (T::FLOAT4, &[T::FLOAT8], &[T::INT2, T::INT4, T::INT8, T::NUMERIC], &[]),
@@ -159,12 +169,28 @@ impl Analyzer<'_> {
 
     /// A literal's text read as a type.
     pub(super) fn literal_of(&self, text: &str, to: Type, at: Option<u32>) -> Result<Expr> {
-        let read = input::parse(text, to, &self.environment.formats, self.environment.now);
+        if to == Type::REGCLASS
+            && text.parse::<u32>().is_err()
+            && let Some(oid) = self.class_oid(text)?
+        {
+            return Ok(Expr::Const(Datum::Oid(oid), to));
+        }
+        let read = input::parse(text, to, &self.environment.formats(), self.environment.now());
         let datum = read.map_err(|report| match at {
             Some(at) => report.at(self.source.position(at)),
             None => report,
         })?;
         Ok(Expr::Const(datum, to))
+    }
+
+    /// The OID of the relation that a literal names.
+    fn class_oid(&self, text: &str) -> Result<Option<u32>> {
+        let parts = crate::sql::functions::catalog::name_parts(text);
+        match parts.as_slice() {
+            [name] => self.environment.relation_oid(None, name),
+            [schema, name] | [_, schema, name] => self.environment.relation_oid(Some(schema), name),
+            _ => Ok(None),
+        }
     }
 
     fn decide_param(&mut self, index: usize, to: Type, at: Option<u32>) -> Result<()> {

@@ -72,6 +72,8 @@ pub struct Column {
     pub index: usize,
     /// Its type.
     pub ty: Type,
+    /// Its length or precision, -1 if it has none.
+    pub typmod: i32,
     /// Where the statement names it.
     pub at: Option<u32>,
 }
@@ -215,7 +217,11 @@ impl Expr {
 
     /// Its length or precision, -1 if it has none.
     pub fn typmod(&self) -> i32 {
-        if let Self::Typmod { typmod, .. } = self { *typmod } else { -1 }
+        match self {
+            Self::Typmod { typmod, .. } => *typmod,
+            Self::Column(column) => column.typmod,
+            _ => -1,
+        }
     }
 
     /// The expressions right within it, without those of its subqueries.

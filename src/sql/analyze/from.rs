@@ -4,19 +4,20 @@ use crate::report::{Result, SqlState};
 use crate::sql::parse::tree::{self as ast, FromKind, JoinCondition};
 use crate::sql::types::Type;
 use crate::sql::views::SystemView;
+use crate::txn::locks::LockMode;
 
 use super::coerce::Context;
 use super::expr::{Column, Expr};
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Scope, ScopeColumn, SourceColumn, SourceColumnKind};
 use super::tree::{From, FunctionSource, Join, JoinKind};
 use super::{Analyzer, Clause};
 
 /// A part of `FROM` that was analysed, and the columns it adds.
-struct Source {
-    from: From,
-    alias: String,
-    columns: Vec<(String, Type)>,
-    lateral: bool,
+pub(super) struct Source {
+    pub(super) from: From,
+    pub(super) alias: String,
+    pub(super) columns: Vec<SourceColumn>,
+    pub(super) lateral: bool,
 }
 
 impl Analyzer<'_> {
@@ -31,7 +32,11 @@ impl Analyzer<'_> {
 
     /// Joins are built onto what stands left of them. That changes nothing, unless a join keeps rows of its right side:
     /// then it is built apart first.
-    fn list_item(&mut self, item: &ast::FromItem, left: Option<(From, usize)>) -> Result<(From, usize)> {
+    pub(super) fn list_item(
+        &mut self,
+        item: &ast::FromItem,
+        left: Option<(From, usize)>,
+    ) -> Result<(From, usize)> {
         let keeps_right =
             spine(item).1.iter().any(|join| matches!(join.kind, ast::JoinKind::Right | ast::JoinKind::Full));
         if keeps_right && left.is_some() {
@@ -71,7 +76,7 @@ impl Analyzer<'_> {
         Ok(cross(left, (source.from, width), lateral))
     }
 
-    fn add_relation(&mut self, alias: String, columns: Vec<(String, Type)>) -> Result<()> {
+    pub(super) fn add_relation(&mut self, alias: String, columns: Vec<SourceColumn>) -> Result<()> {
         if self.scope().relations.contains(&alias) {
             let message = format!("table name \"{alias}\" specified more than once");
             return Err(self.error_at(None, SqlState::DUPLICATE_ALIAS, message));
@@ -109,12 +114,19 @@ impl Analyzer<'_> {
             && let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == *last)
         {
             let (query, scopes) = (cte.query.clone(), cte.scopes);
+            if let Some(number) = cte.shared {
+                return self.shared_source(number, &query, name, alias);
+            }
             return self.cte_source(last, &query, scopes, alias);
+        }
+        if let Some(relation) = self.environment.relation(schema, last, LockMode::AccessShare)? {
+            return self.table_source(relation, alias);
         }
         let Some(view) = SystemView::by_name(schema, last) else {
             return Err(self.missing_relation(name));
         };
-        let columns = view.columns().iter().map(|column| (column.name.to_owned(), column.ty)).collect();
+        let columns =
+            view.columns().iter().map(|column| SourceColumn::new(column.name, column.ty, -1)).collect();
         let (alias, columns) = self.aliased(last, columns, alias)?;
         Ok(Source { from: From::View(view, alias.clone()), alias, columns, lateral: false })
     }
@@ -133,7 +145,7 @@ impl Analyzer<'_> {
         for level in (1..=scopes).rev() {
             query.each_column(level, &mut |column| column.level += further);
         }
-        let columns = query.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+        let columns = source_columns(&query);
         let (alias, columns) = self.aliased(name, columns, alias)?;
         Ok(Source {
             from: From::Subquery { query: Box::new(query), alias: alias.clone() },
@@ -141,6 +153,23 @@ impl Analyzer<'_> {
             columns,
             lateral: false,
         })
+    }
+
+    /// What a query of `WITH` that changes rows returns.
+    fn shared_source(
+        &mut self,
+        number: usize,
+        query: &super::Query,
+        name: &ast::QualifiedName,
+        alias: Option<&ast::Alias>,
+    ) -> Result<Source> {
+        if query.columns.is_empty() {
+            let message = format!("WITH query \"{}\" does not have a RETURNING clause", name.last());
+            return Err(self.error_at(Some(name.at), SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        let (alias, columns) = self.aliased(name.last(), source_columns(query), alias)?;
+        let from = From::Shared { number, width: columns.len(), alias: alias.clone() };
+        Ok(Source { from, alias, columns, lateral: false })
     }
 
     fn derived(
@@ -157,7 +186,7 @@ impl Analyzer<'_> {
             self.scopes.extend(hidden);
             query?
         };
-        let columns = query.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();
+        let columns = source_columns(&query);
         let (alias, columns) = self.aliased("unnamed_subquery", columns, alias)?;
         Ok(Source {
             from: From::Subquery { query: Box::new(query), alias: alias.clone() },
@@ -186,12 +215,12 @@ impl Analyzer<'_> {
         // A function's one column is called as its alias.
         let column = alias.map_or_else(|| function_name.clone(), |alias| alias.name.text.clone());
         let mut columns = match call_source.outs() {
-            [] => vec![(column, ty)],
-            outs => outs.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect(),
+            [] => vec![SourceColumn::new(column, ty, -1)],
+            outs => outs.iter().map(|(name, ty)| SourceColumn::new(*name, *ty, -1)).collect(),
         };
         let ordinality = function.ordinality;
         if ordinality {
-            columns.push(("ordinality".to_owned(), Type::INT8));
+            columns.push(SourceColumn::new("ordinality", Type::INT8, -1));
         }
         let (alias, columns) = self.aliased(&function_name, columns, alias)?;
         let from = From::Function { call: call_source, alias: alias.clone(), ordinality };
@@ -221,26 +250,27 @@ impl Analyzer<'_> {
     }
 
     /// The names that an alias gives.
-    fn aliased(
+    pub(super) fn aliased(
         &self,
         name: &str,
-        mut columns: Vec<(String, Type)>,
+        mut columns: Vec<SourceColumn>,
         alias: Option<&ast::Alias>,
-    ) -> Result<(String, Vec<(String, Type)>)> {
+    ) -> Result<(String, Vec<SourceColumn>)> {
         let Some(alias) = alias else {
             return Ok((name.to_owned(), columns));
         };
         let alias_name = alias.name.text.clone();
-        if alias.columns.len() > columns.len() {
+        let is_plain = |column: &SourceColumn| column.kind == SourceColumnKind::Plain;
+        let available = columns.iter().filter(|column| is_plain(column)).count();
+        if alias.columns.len() > available {
             let message = format!(
-                "table \"{alias_name}\" has {} columns available but {} columns specified",
-                columns.len(),
+                "table \"{alias_name}\" has {available} columns available but {} columns specified",
                 alias.columns.len()
             );
             return Err(self.error_at(None, SqlState::INVALID_COLUMN_REFERENCE, message));
         }
-        for (column, new) in columns.iter_mut().zip(&alias.columns) {
-            column.0 = new.text.clone();
+        for (column, new) in columns.iter_mut().filter(|column| is_plain(column)).zip(&alias.columns) {
+            column.name = new.text.clone();
         }
         Ok((alias_name, columns))
     }
@@ -301,10 +331,12 @@ impl Analyzer<'_> {
 
     fn common_names(&mut self, own_columns: usize, first_right: usize) -> Vec<(String, Option<u32>)> {
         let (left, right) = self.scope().columns.split_at(first_right);
-        let left = left[own_columns..].iter().filter(|column| !column.hidden);
-        left.filter(|column| right.iter().any(|other| other.name == column.name && !other.hidden))
-            .map(|column| (column.name.clone(), None))
-            .collect()
+        let left = left[own_columns..].iter().filter(|column| !column.hidden && !column.system);
+        left.filter(|column| {
+            right.iter().any(|other| other.name == column.name && !other.hidden && !other.system)
+        })
+        .map(|column| (column.name.clone(), None))
+        .collect()
     }
 
     /// `USING`: equal columns become one, in front of the others.
@@ -320,7 +352,10 @@ impl Analyzer<'_> {
         let mut merged = Vec::new();
         for (name, at) in names {
             let find = |columns: &[ScopeColumn], from: usize| {
-                columns.iter().position(|column| column.name == *name && !column.hidden).map(|at| at + from)
+                columns
+                    .iter()
+                    .position(|column| column.name == *name && !column.hidden && !column.system)
+                    .map(|at| at + from)
             };
             let columns = &self.scope().columns;
             let left_at = find(&columns[own_columns..first_right], own_columns);
@@ -348,7 +383,13 @@ impl Analyzer<'_> {
     fn take_column(&mut self, at: usize) -> Expr {
         let column = &mut self.scope().columns[at];
         column.hidden = true;
-        let plain = Expr::Column(Column { level: 0, index: column.index, ty: column.ty, at: None });
+        let plain = Expr::Column(Column {
+            level: 0,
+            index: column.index,
+            ty: column.ty,
+            typmod: column.typmod,
+            at: None,
+        });
         column.merged.clone().unwrap_or(plain)
     }
 
@@ -367,11 +408,18 @@ impl Analyzer<'_> {
             relation: None,
             name: name.to_owned(),
             ty,
+            typmod: expr.typmod(),
             index: 0,
             hidden: false,
+            system: false,
             merged: Some(expr),
         })
     }
+}
+
+/// The columns of a query, as a part of FROM.
+pub(super) fn source_columns(query: &super::Query) -> Vec<SourceColumn> {
+    query.columns.iter().map(|column| SourceColumn::new(&*column.name, column.ty, column.typmod)).collect()
 }
 
 /// A chain of joins: what it begins with, and what is joined to that one by one.
@@ -389,7 +437,7 @@ fn is_join(item: &ast::FromItem) -> bool {
     matches!(item.kind, FromKind::Join(_)) && item.alias.is_none()
 }
 
-fn cross(left: Option<(From, usize)>, right: (From, usize), lateral: bool) -> (From, usize) {
+pub(super) fn cross(left: Option<(From, usize)>, right: (From, usize), lateral: bool) -> (From, usize) {
     match left {
         None => right,
         Some((left, width)) => {

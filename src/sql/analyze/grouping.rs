@@ -25,12 +25,18 @@ impl Analyzer<'_> {
 
     fn behind_grouping(&self, expr: &mut Expr, keys: &[Expr], scope: &Scope) -> Result<()> {
         if let Some(index) = keys.iter().position(|key| key.same(expr)) {
-            *expr = Expr::Column(Column { level: 0, index, ty: expr.ty(), at: None });
+            *expr = Expr::Column(Column { level: 0, index, ty: expr.ty(), typmod: -1, at: None });
             return Ok(());
         }
         match expr {
             Expr::Aggregate(index, ty) => {
-                *expr = Expr::Column(Column { level: 0, index: keys.len() + *index, ty: *ty, at: None });
+                *expr = Expr::Column(Column {
+                    level: 0,
+                    index: keys.len() + *index,
+                    ty: *ty,
+                    typmod: -1,
+                    at: None,
+                });
                 return Ok(());
             }
             Expr::Column(column) if column.level == 0 => return Err(self.ungrouped(column, scope)),

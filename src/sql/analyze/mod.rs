@@ -4,8 +4,11 @@
 //! chosen from tables by their arguments' types; a place that needs a type gets an implicit cast or an error.
 
 mod aggregate;
+mod change;
 pub mod coerce;
 mod datatype;
+pub mod deparse;
+pub mod environment;
 pub mod expr;
 mod expression;
 mod from;
@@ -15,6 +18,7 @@ mod names;
 mod operator;
 mod polymorphic;
 mod query;
+pub mod relation;
 mod resolve;
 mod scope;
 mod select;
@@ -29,8 +33,9 @@ use std::sync::Arc;
 
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::parse::{Planned, Source, tree as ast};
-use crate::sql::types::{Formats, Type};
+use crate::sql::types::Type;
 
+pub use environment::Environment;
 use scope::Scope;
 pub use tree::{Analysed, Query};
 
@@ -55,6 +60,7 @@ pub enum Clause {
     From,
     Execute,
     Filter,
+    Returning,
 }
 
 impl Clause {
@@ -72,17 +78,9 @@ impl Clause {
             Self::From => "functions in FROM",
             Self::Execute => "EXECUTE parameters",
             Self::Filter => "FILTER",
+            Self::Returning => "RETURNING",
         }
     }
-}
-
-/// What analysis knows of the session.
-#[derive(Clone)]
-pub struct Environment {
-    /// How literals are read.
-    pub formats: Arc<Formats>,
-    /// The transaction's start, for `'now'`.
-    pub now: i64,
 }
 
 /// Types of parameters: given, or found out from where they stand.
@@ -98,18 +96,22 @@ struct Cte {
     query: Arc<Query>,
     /// How many scopes there were where it was defined: it sees no others.
     scopes: usize,
+    /// Its number, if its rows are made once.
+    shared: Option<usize>,
 }
 
 /// Turns one statement into its analysed tree.
 pub struct Analyzer<'a> {
     source: &'a Source,
-    environment: &'a Environment,
+    environment: &'a dyn Environment,
     params: Params,
     scopes: Vec<Scope>,
     ctes: Vec<Cte>,
     clause: Clause,
     in_aggregate: bool,
     in_set_operation: bool,
+    /// Queries whose rows are made once.
+    shared: usize,
     depth: usize,
 }
 
@@ -117,18 +119,17 @@ pub struct Analyzer<'a> {
 pub fn query(
     planned: &Planned,
     source: &Source,
-    environment: &Environment,
+    environment: &dyn Environment,
     types: &[Type],
     open: bool,
 ) -> Result<Analysed> {
     let mut analyzer = Analyzer::new(source, environment);
-    let query = match planned {
-        Planned::Query(query) => query,
-        Planned::Change(change) => return Err(analyzer.missing_relation(&change.target.name)),
-    };
     let known = types.iter().map(|&ty| (ty != Type::UNKNOWN && ty.oid() != 0).then_some(ty));
     analyzer.params = Params { types: known.collect(), open };
-    let query = analyzer.query(query)?;
+    let query = match planned {
+        Planned::Query(query) => analyzer.query(query)?,
+        Planned::Change(change) => analyzer.change(change)?,
+    };
     let mut params = Vec::new();
     for (index, ty) in analyzer.params.types.iter().enumerate() {
         params.push(ty.ok_or_else(|| {
@@ -138,7 +139,7 @@ pub fn query(
             )
         })?);
     }
-    Ok(Analysed { query: Arc::new(query), params })
+    Ok(Analysed { query: Arc::new(query), params, relations: environment.take_used() })
 }
 
 /// An argument of `EXECUTE`, converted to its parameter's type.
@@ -147,7 +148,7 @@ pub fn argument(
     index: usize,
     ty: Type,
     source: &Source,
-    environment: &Environment,
+    environment: &dyn Environment,
 ) -> Result<expr::Expr> {
     let mut analyzer = Analyzer::new(source, environment);
     analyzer.clause = Clause::Execute;
@@ -171,12 +172,12 @@ pub fn argument(
 }
 
 /// The type that a statement names.
-pub fn data_type(ty: &ast::TypeName, source: &Source, environment: &Environment) -> Result<Type> {
+pub fn data_type(ty: &ast::TypeName, source: &Source, environment: &dyn Environment) -> Result<Type> {
     Analyzer::new(source, environment).data_type(ty).map(|(ty, _)| ty)
 }
 
 impl<'a> Analyzer<'a> {
-    fn new(source: &'a Source, environment: &'a Environment) -> Self {
+    fn new(source: &'a Source, environment: &'a dyn Environment) -> Self {
         Self {
             source,
             environment,
@@ -186,6 +187,7 @@ impl<'a> Analyzer<'a> {
             clause: Clause::Select,
             in_aggregate: false,
             in_set_operation: false,
+            shared: 0,
             depth: 0,
         }
     }

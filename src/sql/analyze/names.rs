@@ -79,7 +79,13 @@ impl Analyzer<'_> {
             }
             let mut expr = match &column.merged {
                 Some(merged) => merged.clone(),
-                None => Expr::Column(Column { level: 0, index: column.index, ty: column.ty, at }),
+                None => Expr::Column(Column {
+                    level: 0,
+                    index: column.index,
+                    ty: column.ty,
+                    typmod: column.typmod,
+                    at,
+                }),
             };
             expr.each_column(0, &mut |column| (column.level, column.at) = (level, at));
             return Ok(Some(expr));
@@ -90,10 +96,19 @@ impl Analyzer<'_> {
     /// A relation's row as one value; a function's only column stands for itself.
     fn whole_row(&self, level: usize, relation: usize) -> Expr {
         let scope = &self.scopes[self.scopes.len() - 1 - level];
-        let columns = scope.columns.iter().filter(|column| column.relation == Some(relation));
+        let columns =
+            scope.columns.iter().filter(|column| column.relation == Some(relation) && !column.system);
         Expr::Row(
             columns
-                .map(|column| Expr::Column(Column { level, index: column.index, ty: column.ty, at: None }))
+                .map(|column| {
+                    Expr::Column(Column {
+                        level,
+                        index: column.index,
+                        ty: column.ty,
+                        typmod: column.typmod,
+                        at: None,
+                    })
+                })
                 .collect(),
         )
     }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::access::heap::RowLock;
 use crate::report::{Result, SqlState};
 use crate::sql::parse::tree::{self as ast, CteBody, QueryBody};
 use crate::sql::types::Type;
+use crate::txn::locks::LockMode;
 
 use super::coerce::Context;
 use super::expr::Expr;
 use super::scope::Scope;
-use super::tree::{Body, OutputColumn, Query};
+use super::tree::{Body, From, OutputColumn, Query, RowLocking, SharedQuery, TableSource};
 use super::{Analyzer, Clause, Cte};
 
 impl Analyzer<'_> {
@@ -26,14 +28,67 @@ impl Analyzer<'_> {
     }
 
     fn query_parts(&mut self, query: &ast::Query) -> Result<Query> {
-        if let Some(locking) = query.locking.first() {
-            // Views and functions have no rows to lock.
-            return self.not_supported(Some(locking.at), locking.strength);
-        }
         let ctes = self.ctes.len();
         let result = self.query_body(query);
-        self.ctes.truncate(ctes);
-        result
+        let made = self.ctes.drain(ctes..).collect::<Vec<_>>();
+        let mut analysed = with_changes(result?, made);
+        for locking in &query.locking {
+            self.locking(locking, &mut analysed)?;
+        }
+        Ok(analysed)
+    }
+
+    /// `FOR UPDATE` and its kin.
+    fn locking(&mut self, locking: &ast::Locking, query: &mut Query) -> Result<()> {
+        let (strength, at) = (locking.strength, Some(locking.at));
+        let refused = |analyzer: &Self, what: &str| {
+            let message = format!("{strength} is not allowed with {what}");
+            Err(analyzer.error_at(None, SqlState::FEATURE_NOT_SUPPORTED, message))
+        };
+        let select = match &mut query.body {
+            Body::Select(select) => select,
+            Body::Values(_) => return refused(self, "VALUES"),
+            Body::Set { .. } => return refused(self, "UNION/INTERSECT/EXCEPT"),
+            Body::Change(_) | Body::With { .. } => return self.not_supported(at, strength),
+        };
+        if select.distinct.is_some() {
+            return refused(self, "DISTINCT clause");
+        }
+        if let Some(grouping) = &select.grouping {
+            let what = if grouping.keys.is_empty() { "aggregate functions" } else { "GROUP BY clause" };
+            return refused(self, what);
+        }
+        if !select.set_calls.is_empty() {
+            return refused(self, "set-returning functions in the target list");
+        }
+        let mut tables = Vec::new();
+        if let Some(from) = &select.from {
+            lockable(from, 0, &mut tables);
+        }
+        for name in &locking.tables {
+            if !tables.iter().any(|(_, table)| table.alias == name.last()) {
+                let message =
+                    format!("relation \"{}\" in {strength} clause not found in FROM clause", name.last());
+                return Err(self.error_at(Some(name.at), SqlState::UNDEFINED_TABLE, message));
+            }
+        }
+        let is_wanted =
+            |alias: &str| locking.tables.is_empty() || locking.tables.iter().any(|name| name.last() == alias);
+        for (place, table) in tables.into_iter().filter(|(_, table)| is_wanted(&table.alias)) {
+            self.environment.note_lock(&table.relation, LockMode::RowShare)?;
+            query.locking.push(RowLocking {
+                relation: table.relation.clone(),
+                at: place,
+                lock: match strength {
+                    "FOR UPDATE" => RowLock::Update,
+                    "FOR NO KEY UPDATE" => RowLock::NoKeyUpdate,
+                    "FOR SHARE" => RowLock::Share,
+                    _ => RowLock::KeyShare,
+                },
+                wait: locking.wait,
+            });
+        }
+        Ok(())
     }
 
     fn query_body(&mut self, query: &ast::Query) -> Result<Query> {
@@ -45,7 +100,7 @@ impl Analyzer<'_> {
         Ok(analysed)
     }
 
-    fn with(&mut self, with: &ast::With) -> Result<()> {
+    pub(super) fn with(&mut self, with: &ast::With) -> Result<()> {
         if with.recursive {
             return self.not_supported(Some(with.at), "WITH RECURSIVE");
         }
@@ -53,7 +108,10 @@ impl Analyzer<'_> {
             let at = Some(cte.name.at);
             let query = match &cte.body {
                 CteBody::Query(query) => query,
-                CteBody::Change(change) => return Err(self.missing_relation(&change.target.name)),
+                CteBody::Change(change) => {
+                    self.changing_cte(&cte.name, &cte.columns, change)?;
+                    continue;
+                }
             };
             if cte.search.is_some() || cte.cycle.is_some() {
                 let message = "WITH query is not recursive";
@@ -73,8 +131,25 @@ impl Analyzer<'_> {
                 column.name = new.text.clone();
             }
             let scopes = self.scopes.len();
-            self.ctes.push(Cte { name: cte.name.text.clone(), query: Arc::new(query), scopes });
+            self.ctes.push(Cte { name: cte.name.text.clone(), query: Arc::new(query), scopes, shared: None });
         }
+        Ok(())
+    }
+
+    /// A query of `WITH` that changes rows: it runs once, whoever reads what it returns.
+    fn changing_cte(&mut self, name: &ast::Name, columns: &[ast::Name], change: &ast::Change) -> Result<()> {
+        if !self.scopes.is_empty() {
+            let message = "WITH clause containing a data-modifying statement must be at the top level";
+            return Err(self.error_at(Some(name.at), SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        let mut query = self.change(change)?;
+        for (column, new) in query.columns.iter_mut().zip(columns) {
+            column.name = new.text.clone();
+        }
+        let shared = Some(self.shared);
+        self.shared += 1;
+        let scopes = self.scopes.len();
+        self.ctes.push(Cte { name: name.text.clone(), query: Arc::new(query), scopes, shared });
         Ok(())
     }
 
@@ -112,6 +187,7 @@ impl Analyzer<'_> {
             order_by: Vec::new(),
             limit: None,
             offset: None,
+            locking: Vec::new(),
         })
     }
 
@@ -176,5 +252,32 @@ impl Analyzer<'_> {
                 Err(self.error_at(at, SqlState::DATATYPE_MISMATCH, message))
             }
         }
+    }
+}
+
+/// The query with those of its `WITH` that change rows before it.
+pub(super) fn with_changes(query: Query, ctes: Vec<Cte>) -> Query {
+    let shared = |cte: Cte| {
+        let Cte { name, query, shared, .. } = cte;
+        shared.map(|number| SharedQuery { number, name, query })
+    };
+    let changes: Vec<SharedQuery> = ctes.into_iter().filter_map(shared).collect();
+    if changes.is_empty() {
+        return query;
+    }
+    let columns = query.columns.clone();
+    let body = Body::With { changes, query: Box::new(query) };
+    Query { body, order_by: Vec::new(), limit: None, offset: None, columns, locking: Vec::new() }
+}
+
+/// Tables whose rows can be locked, and where their columns begin: those right in FROM, not those within queries there.
+fn lockable<'f>(from: &'f From, at: usize, to: &mut Vec<(usize, &'f TableSource)>) {
+    match from {
+        From::Table(table) => to.push((at, table)),
+        From::Join(join) => {
+            lockable(&join.left, at, to);
+            lockable(&join.right, at + join.left_width, to);
+        }
+        From::View(..) | From::Function { .. } | From::Subquery { .. } | From::Shared { .. } => {}
     }
 }

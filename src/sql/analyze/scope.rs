@@ -13,12 +13,47 @@ pub struct ScopeColumn {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// Its length or precision, -1 if it has none.
+    pub typmod: i32,
     /// Its place in the row.
     pub index: usize,
     /// Whether only its relation's name reaches it, since `USING` merged it.
     pub hidden: bool,
+    /// Whether it is one of those that every table has, which `*` leaves out.
+    pub system: bool,
     /// What it is, if it is merged from two columns.
     pub merged: Option<Expr>,
+}
+
+/// What a column of a part of `FROM` is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceColumnKind {
+    /// One that can be named.
+    Plain,
+    /// One that every table has.
+    System,
+    /// One that is gone; rows have its place.
+    Dropped,
+}
+
+/// A column that a part of `FROM` brings along.
+#[derive(Clone, Debug)]
+pub struct SourceColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Its length or precision, -1 if it has none.
+    pub typmod: i32,
+    /// What it is.
+    pub kind: SourceColumnKind,
+}
+
+impl SourceColumn {
+    /// One that can be named.
+    pub fn new(name: impl Into<String>, ty: Type, typmod: i32) -> Self {
+        Self { name: name.into(), ty, typmod, kind: SourceColumnKind::Plain }
+    }
 }
 
 /// The columns of a query's `FROM`, and what its expressions collect.
@@ -38,20 +73,26 @@ pub struct Scope {
 
 impl Scope {
     /// Adds a relation's columns behind those that are there.
-    pub fn add(&mut self, alias: &str, columns: impl IntoIterator<Item = (String, Type)>) {
+    pub fn add(&mut self, alias: &str, columns: impl IntoIterator<Item = SourceColumn>) {
         let relation = self.relations.len();
         self.relations.push(alias.to_owned());
-        for (name, ty) in columns {
+        for SourceColumn { name, ty, typmod, kind } in columns {
             let index = self.width;
             self.width += 1;
-            self.columns.push(ScopeColumn {
+            let system = kind == SourceColumnKind::System;
+            let column = ScopeColumn {
                 relation: Some(relation),
                 name,
                 ty,
+                typmod,
                 index,
                 hidden: false,
+                system,
                 merged: None,
-            });
+            };
+            if kind != SourceColumnKind::Dropped {
+                self.columns.push(column);
+            }
         }
     }
 

@@ -69,7 +69,17 @@ impl Analyzer<'_> {
         select.set_calls = std::mem::take(&mut scope.set_calls);
         self.group(&mut select, group_keys, &mut scope)?;
         let columns = targets.columns;
-        Ok(Query { body: Body::Select(Box::new(select)), order_by: keys, limit: None, offset: None, columns })
+        let body = Body::Select(Box::new(select));
+        Ok(Query { body, order_by: keys, limit: None, offset: None, columns, locking: Vec::new() })
+    }
+
+    /// A list of what is answered, in terms of the scope at hand.
+    pub(super) fn target_list(&mut self, items: &[ast::Target]) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
+        let mut targets = Targets::default();
+        for item in items {
+            self.select_item(item, &mut targets)?;
+        }
+        Ok((targets.exprs, targets.columns))
     }
 
     fn select_item(&mut self, item: &ast::Target, targets: &mut Targets) -> Result<()> {
@@ -123,16 +133,22 @@ impl Analyzer<'_> {
             let shown = match relation {
                 Some(_) => column.relation == relation,
                 None => !column.hidden,
-            };
+            } && !column.system;
             if !shown {
                 continue;
             }
-            let plain = Expr::Column(Column { level: 0, index: column.index, ty: column.ty, at: None });
+            let plain = Expr::Column(Column {
+                level: 0,
+                index: column.index,
+                ty: column.ty,
+                typmod: column.typmod,
+                at: None,
+            });
             targets.exprs.push(column.merged.clone().unwrap_or(plain));
             targets.columns.push(OutputColumn {
                 name: column.name.clone(),
                 ty: column.ty,
-                typmod: -1,
+                typmod: column.typmod,
                 at: None,
             });
         }

@@ -35,7 +35,7 @@ impl Analyzer<'_> {
         let left = Box::new(self.converted(left, &columns, name)?);
         let right = Box::new(self.converted(right, &columns, name)?);
         let body = Body::Set { operation, all, left, right };
-        Ok(Query { body, order_by: Vec::new(), limit: None, offset: None, columns })
+        Ok(Query { body, order_by: Vec::new(), limit: None, offset: None, columns, locking: Vec::new() })
     }
 
     /// An arm in parentheses with clauses of its own is a query apart.
@@ -64,7 +64,7 @@ impl Analyzer<'_> {
         }
         let mut targets = Vec::new();
         for (index, (have, want)) in query.columns.iter().zip(columns).enumerate() {
-            let column = Expr::Column(Column { level: 0, index, ty: have.ty, at: None });
+            let column = Expr::Column(Column { level: 0, index, ty: have.ty, typmod: -1, at: None });
             targets.push(self.coerce_common(column, want.ty, what, have.at)?);
         }
         let from = Some(From::Subquery { query: Box::new(query), alias: "*SELECT*".to_owned() });
@@ -75,6 +75,7 @@ impl Analyzer<'_> {
             limit: None,
             offset: None,
             columns: columns.to_vec(),
+            locking: Vec::new(),
         })
     }
 

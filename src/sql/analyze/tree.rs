@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::access::heap::RowLock;
+use crate::catalog::descriptor::RelationDescriptor;
+use crate::sql::parse::tree::LockWait;
+use crate::sql::tables::SYSTEM_COLUMNS;
 use crate::sql::types::Type;
 use crate::sql::views::SystemView;
 
+use super::environment::UsedRelation;
 use super::expr::{AggregateCall, Column, Expr, SetCallExpr};
 
 /// A column that a query answers.
@@ -33,6 +38,21 @@ pub struct Query {
     pub offset: Option<Expr>,
     /// What it answers; the body may have more columns behind these, for sorting.
     pub columns: Vec<OutputColumn>,
+    /// `FOR UPDATE` and its kin, of tables right in its `FROM`.
+    pub locking: Vec<RowLocking>,
+}
+
+/// Rows of a table that are locked as they are read.
+#[derive(Clone, Debug)]
+pub struct RowLocking {
+    /// The table.
+    pub relation: Arc<RelationDescriptor>,
+    /// Where its columns begin in the rows of FROM.
+    pub at: usize,
+    /// How strongly.
+    pub lock: RowLock,
+    /// What to do about a row that others have.
+    pub wait: LockWait,
 }
 
 /// What makes rows.
@@ -42,6 +62,10 @@ pub enum Body {
     Select(Box<Select>),
     /// `VALUES`.
     Values(Vec<Vec<Expr>>),
+    /// `INSERT`, `UPDATE` or `DELETE`, with what `RETURNING` says.
+    Change(Box<Change>),
+    /// A query behind others that change rows and are run first, whether it reads what they return or not.
+    With { changes: Vec<SharedQuery>, query: Box<Query> },
     /// `UNION` and its kin, of queries whose columns have the same types.
     Set { operation: SetOperation, all: bool, left: Box<Query>, right: Box<Query> },
 }
@@ -105,9 +129,128 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
+/// A query whose rows are made once and read wherever its name stands.
+#[derive(Clone, Debug)]
+pub struct SharedQuery {
+    /// Which, of those of the statement.
+    pub number: usize,
+    /// Its name.
+    pub name: String,
+    /// The query.
+    pub query: Arc<Query>,
+}
+
+/// A table in `FROM`.
+#[derive(Clone, Debug)]
+pub struct TableSource {
+    /// What it is.
+    pub relation: Arc<RelationDescriptor>,
+    /// Its name here.
+    pub alias: String,
+}
+
+impl TableSource {
+    /// How many columns its rows have: its own, dropped ones too, then the system's.
+    pub fn width(&self) -> usize {
+        self.relation.columns.len() + SYSTEM_COLUMNS.len()
+    }
+}
+
+/// A statement that changes a table's rows.
+///
+/// Rows that its expressions see begin with the table's columns, followed by the system's; behind those stand `excluded`'s,
+/// or the columns of what is joined.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// How.
+    pub kind: ChangeKind,
+    /// The table.
+    pub relation: Arc<RelationDescriptor>,
+    /// Its name here.
+    pub alias: String,
+    /// What must not be false of a new row.
+    pub checks: Vec<Check>,
+    /// Columns that are computed from the others.
+    pub generated: Vec<(usize, Expr)>,
+    /// What is answered.
+    pub returning: Vec<Expr>,
+}
+
+/// How rows are changed.
+#[derive(Clone, Debug)]
+pub enum ChangeKind {
+    /// New rows, each made of a row of the source.
+    Insert { source: Box<Query>, row: Vec<Expr>, on_conflict: Option<OnConflict> },
+    /// New versions of the rows that the condition holds for.
+    Update { from: From, filter: Option<Expr>, set: Vec<(usize, Expr)> },
+    /// The rows that the condition holds for go.
+    Delete { from: From, filter: Option<Expr> },
+}
+
+/// A check constraint.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// What must not be false.
+    pub condition: Expr,
+}
+
+/// `ON CONFLICT`.
+#[derive(Clone, Debug)]
+pub struct OnConflict {
+    /// Indexes whose duplicates are no errors.
+    pub indexes: Vec<usize>,
+    /// What happens instead.
+    pub action: ConflictAction,
+}
+
+/// What happens to a row that has a duplicate.
+#[derive(Clone, Debug)]
+pub enum ConflictAction {
+    /// It is left out.
+    Nothing,
+    /// The other row is changed.
+    Update { set: Vec<(usize, Expr)>, filter: Option<Expr> },
+}
+
+impl Change {
+    /// Calls `change` for every column that refers `level` levels up.
+    fn each_column(&mut self, level: usize, change: &mut dyn FnMut(&mut Column)) {
+        let checks = self.checks.iter_mut().map(|check| &mut check.condition);
+        let generated = self.generated.iter_mut().map(|(_, expr)| expr);
+        for expr in self.returning.iter_mut().chain(checks).chain(generated) {
+            expr.each_column(level, change);
+        }
+        match &mut self.kind {
+            ChangeKind::Insert { source, row, on_conflict } => {
+                source.each_column(level, change);
+                row.iter_mut().for_each(|expr| expr.each_column(level, change));
+                if let Some(OnConflict { action: ConflictAction::Update { set, filter }, .. }) = on_conflict {
+                    let set = set.iter_mut().map(|(_, expr)| expr);
+                    set.chain(filter).for_each(|expr| expr.each_column(level, change));
+                }
+            }
+            ChangeKind::Update { from, filter, set } => {
+                from.each_column(level, change);
+                let set = set.iter_mut().map(|(_, expr)| expr);
+                set.chain(filter).for_each(|expr| expr.each_column(level, change));
+            }
+            ChangeKind::Delete { from, filter } => {
+                from.each_column(level, change);
+                filter.iter_mut().for_each(|expr| expr.each_column(level, change));
+            }
+        }
+    }
+}
+
 /// Where rows come from.
 #[derive(Clone, Debug)]
 pub enum From {
+    /// A table.
+    Table(TableSource),
+    /// The rows of a query that is run once, its number and how many columns they have.
+    Shared { number: usize, width: usize, alias: String },
     /// A view that the host has the rows of.
     View(SystemView, String),
     /// A function that returns rows; one that does not is called once.
@@ -185,12 +328,20 @@ impl Query {
                 right.each_column(level, change);
             }
             Body::Select(select) => select.each_column(level, change),
+            Body::Change(body) => body.each_column(level, change),
+            Body::With { changes, query } => {
+                for shared in changes {
+                    Arc::make_mut(&mut shared.query).each_column(level, change);
+                }
+                query.each_column(level, change);
+            }
         }
     }
 }
 
 impl Select {
-    fn each_column(&mut self, level: usize, change: &mut dyn FnMut(&mut Column)) {
+    /// Calls `change` for every column that refers `level` levels up.
+    pub fn each_column(&mut self, level: usize, change: &mut dyn FnMut(&mut Column)) {
         if let Some(from) = &mut self.from {
             from.each_column(level, change);
         }
@@ -209,7 +360,7 @@ impl From {
     /// Calls `change` for every column that refers `level` levels up from the rows made here.
     pub fn each_column(&mut self, level: usize, change: &mut dyn FnMut(&mut Column)) {
         match self {
-            Self::View(..) => {}
+            Self::View(..) | Self::Table(_) | Self::Shared { .. } => {}
             Self::Function { call: FunctionSource::Set(call), .. } => {
                 call.args.iter_mut().for_each(|expr| expr.each_column(level, change));
             }
@@ -235,4 +386,6 @@ pub struct Analysed {
     pub query: Arc<Query>,
     /// Types of `$1` and so on.
     pub params: Vec<Type>,
+    /// Relations that it uses.
+    pub relations: Vec<UsedRelation>,
 }

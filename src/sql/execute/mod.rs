@@ -1,13 +1,22 @@
 //! Running plans: a tree of nodes that hand up one row at a time when asked for it.
 
 mod aggregation;
+pub mod constraints;
 pub mod context;
 mod eval;
+mod hash_join;
+pub mod hashing;
 mod joins;
+mod lock_rows;
+pub mod modify;
 mod nodes;
+pub mod references;
 mod rows;
+mod scan;
+mod shared;
 mod sorting;
 mod subqueries;
+mod updates;
 
 use crate::report::Result;
 use crate::sql::plan::Plan;
@@ -34,6 +43,12 @@ pub fn start(plan: &Plan) -> BoxNode {
         Plan::Function { call, ordinality, .. } => {
             Box::new(rows::FunctionRows::new(call.clone(), *ordinality))
         }
+        Plan::Table(table) => Box::new(scan::TableRows::new(table.clone())),
+        Plan::Shared { number, .. } => Box::new(shared::SharedRows::new(*number)),
+        Plan::With { changes, input } => Box::new(shared::With::new(changes.clone(), start(input))),
+        Plan::Modify(plan) => Box::new(modify::Modify::new(plan.clone())),
+        Plan::LockRows(plan) => Box::new(lock_rows::LockRows::new(plan.clone())),
+        Plan::HashJoin(join) => Box::new(hash_join::HashJoin::new(join.clone())),
         Plan::Subquery { input, .. } => start(input),
         Plan::Filter { input, condition } => Box::new(nodes::Filter::new(start(input), condition.clone())),
         Plan::Project { input, exprs } => Box::new(nodes::Project::new(start(input), exprs.clone())),

@@ -25,6 +25,14 @@ pub fn convert(value: Datum, from: Type, to: Type, _explicit: bool, ctx: &mut Co
         _ => {}
     }
     match (from, to) {
+        (Type::REGCLASS | Type::REGNAMESPACE | Type::REGROLE | Type::REGPROC, _) if to.category() == b'S' => {
+            let oid = if let Datum::Oid(oid) = value { oid } else { 0 };
+            super::catalog::object_name(oid, from, ctx).map(Datum::text)
+        }
+        (_, Type::REGCLASS) if from.category() == b'S' => match &value {
+            Datum::Text(text) => super::catalog::class_oid(text, ctx).map(Datum::Oid),
+            _ => Ok(Datum::Null),
+        },
         (Type::BOOL, Type::INT4) => Ok(Datum::Int4(i32::from(value == Datum::Bool(true)))),
         (Type::INT4, Type::BOOL) => Ok(Datum::Bool(whole(&value) != 0)),
         (Type::INT4, Type::CHAR) => char_of(whole(&value)),

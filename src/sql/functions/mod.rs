@@ -7,8 +7,10 @@ pub mod aggregate;
 mod arithmetic;
 mod arrays;
 pub mod casts;
+pub mod catalog;
 mod dates;
 mod dates_fields;
+mod definitions;
 mod digests;
 mod format;
 mod integers;
@@ -80,7 +82,6 @@ pub struct Function {
     /// `proname`.
     pub name: &'static str,
     /// `oid`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for plans and the catalog, which do not show it yet"))]
     pub oid: u32,
     /// `proargtypes`.
     pub args: &'static [Type],
@@ -254,8 +255,10 @@ const TABLES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     arrays::FUNCTIONS,
     casts::FUNCTIONS,
+    catalog::FUNCTIONS,
     dates::FUNCTIONS,
     dates_fields::FUNCTIONS,
+    definitions::FUNCTIONS,
     digests::FUNCTIONS,
     format::FUNCTIONS,
     log::FUNCTIONS,
@@ -281,6 +284,11 @@ const OPERATORS: &[&[Operator]] = &[
     arrays::OPERATORS,
     patterns::OPERATORS,
 ];
+
+/// The function of an OID.
+pub fn function_of(oid: u32) -> Option<&'static Function> {
+    TABLES.iter().flat_map(|table| table.iter()).find(|function| function.oid == oid)
+}
 
 /// Every function of a name, which may have `pg_catalog` before it.
 pub fn functions_named(name: &str) -> impl Iterator<Item = &'static Function> {

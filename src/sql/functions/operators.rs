@@ -90,6 +90,7 @@ const PAIRS: &[(Type, Type)] = {
         (T::CHAR, T::CHAR),
         (T::BYTEA, T::BYTEA),
         (T::OID, T::OID),
+        (T::TID, T::TID),
         (T::DATE, T::DATE),
         (T::DATE, T::TIMESTAMP),
         (T::DATE, T::TIMESTAMPTZ),
@@ -112,7 +113,8 @@ const PAIRS: &[(Type, Type)] = {
 };
 
 /// Only equality is defined for these.
-const EQUAL_ONLY: &[(Type, Type)] = &[(Type::XID, Type::XID), (Type::XID, Type::INT4)];
+const EQUAL_ONLY: &[(Type, Type)] =
+    &[(Type::XID, Type::XID), (Type::XID, Type::INT4), (Type::CID, Type::CID)];
 
 const PAIR_COUNT: usize = PAIRS.len() + EQUAL_ONLY.len();
 

@@ -3,7 +3,7 @@
 use crate::sql::analyze::tree::{FunctionSource, JoinKind, SetOperation};
 use crate::sql::parse::statement::ExplainOptions;
 
-use super::Plan;
+use super::{ModifyKind, Path, Plan, TableScan};
 
 /// The lines of a plan. Costs are not estimated yet, and so not shown.
 pub fn lines(plan: &Plan, options: ExplainOptions) -> Vec<String> {
@@ -35,6 +35,16 @@ fn node(plan: &Plan, options: ExplainOptions, depth: usize, details: &[String], 
     for detail in details {
         lines.push(format!("{detail_indent}{detail}: (condition)"));
     }
+    if let Plan::Table(scan) = plan {
+        if let Path::Index { tests, .. } = &scan.path
+            && !tests.is_empty()
+        {
+            lines.push(format!("{detail_indent}Index Cond: (condition)"));
+        }
+        if scan.filter.is_some() {
+            lines.push(format!("{detail_indent}Filter: (condition)"));
+        }
+    }
     if let Plan::Sort { keys, .. } = plan {
         let keys: Vec<String> = keys
             .iter()
@@ -56,6 +66,24 @@ fn title(plan: &Plan) -> String {
         Plan::Values(_) => "Values Scan on \"*VALUES*\"".to_owned(),
         Plan::View(view, alias) if **alias == *view.name() => format!("View Scan on {alias}"),
         Plan::View(view, alias) => format!("View Scan on {} {alias}", view.name()),
+        Plan::Table(scan) => table_title(scan),
+        Plan::Shared { alias, .. } => format!("CTE Scan on {alias}"),
+        Plan::With { .. } => "Result".to_owned(),
+        Plan::Modify(modify) => {
+            let verb = match &modify.kind {
+                ModifyKind::Insert { .. } => "Insert",
+                ModifyKind::Update { .. } => "Update",
+                ModifyKind::Delete { .. } => "Delete",
+            };
+            format!("{verb} on {}", named(&modify.relation.name, &modify.alias))
+        }
+        Plan::LockRows(_) => "LockRows".to_owned(),
+        Plan::HashJoin(join) => match join.kind {
+            JoinKind::Inner => "Hash Join".to_owned(),
+            JoinKind::Left => "Hash Left Join".to_owned(),
+            JoinKind::Right => "Hash Right Join".to_owned(),
+            JoinKind::Full => "Hash Full Join".to_owned(),
+        },
         Plan::Function { call, alias, .. } => match &**call {
             FunctionSource::Set(call) if *call.name == **alias => format!("Function Scan on {alias}"),
             FunctionSource::Set(call) => format!("Function Scan on {} {alias}", call.name),
@@ -83,9 +111,36 @@ fn title(plan: &Plan) -> String {
     }
 }
 
+/// A relation's name, and what it is called here if that is something else.
+fn named(name: &str, alias: &str) -> String {
+    if name == alias { name.to_owned() } else { format!("{name} {alias}") }
+}
+
+fn table_title(scan: &TableScan) -> String {
+    let table = named(&scan.relation.name, &scan.alias);
+    match &scan.path {
+        Path::Sequential => format!("Seq Scan on {table}"),
+        Path::Address(_) => format!("Tid Scan on {table}"),
+        Path::Index { index, backward, .. } => {
+            let index = scan.relation.indexes.get(*index).map_or("?", |index| &index.name);
+            let way = if *backward { " Backward" } else { "" };
+            format!("Index Scan{way} using {index} on {table}")
+        }
+    }
+}
+
 fn children(plan: &Plan) -> Vec<&Plan> {
     match plan {
-        Plan::OneRow | Plan::Values(_) | Plan::View(..) | Plan::Function { .. } => Vec::new(),
+        Plan::OneRow
+        | Plan::Values(_)
+        | Plan::View(..)
+        | Plan::Function { .. }
+        | Plan::Table(_)
+        | Plan::Shared { .. } => Vec::new(),
+        Plan::With { changes, input } => changes.iter().map(|(_, plan)| &**plan).chain([&**input]).collect(),
+        Plan::Modify(modify) => vec![&modify.input],
+        Plan::LockRows(lock) => vec![&lock.input],
+        Plan::HashJoin(join) => vec![&join.left, &join.right],
         Plan::Subquery { input, .. }
         | Plan::Filter { input, .. }
         | Plan::ProjectSet { input, .. }

@@ -1,11 +1,17 @@
 //! From analysed trees to plans: which node does what, in which order.
 //!
-//! Without tables there is one way for each query, so nothing is chosen by cost yet; the tree is walked once, bottom up.
-//! Access paths and their costs come here when there are tables, between the analysed tree and these nodes.
+//! `planner` walks a query's parts; `from` chooses the order of joins and what reads each table, by `paths`; `change` lays
+//! out what writes rows. Nodes give only those columns that something above them reads, so every expression is rewritten
+//! from places in the analysed row to places in the row that there will be (`columns`).
 
+mod change;
+mod columns;
 pub mod explain;
 mod fold;
+mod from;
+mod paths;
 mod planner;
+mod tables;
 
 use std::sync::Arc;
 
@@ -13,8 +19,11 @@ use crate::sql::analyze::expr::{AggregateCall, Expr, SetCallExpr};
 use crate::sql::analyze::tree::{FunctionSource, JoinKind, SetOperation, SortKey};
 use crate::sql::views::SystemView;
 
-pub use fold::Evaluate;
+pub use columns::{columns_of, is_volatile};
 pub use planner::{plan_expr, plan_query};
+pub use tables::{
+    ConflictAction, HashJoin, IndexTest, LockRows, Modify, ModifyKind, OnConflict, Path, TableScan,
+};
 
 /// A node: where rows come from, and what is done to them.
 #[derive(Clone, Debug)]
@@ -25,6 +34,18 @@ pub enum Plan {
     Values(Arc<[Vec<Expr>]>),
     /// A view's rows.
     View(SystemView, Arc<str>),
+    /// A table's rows.
+    Table(Arc<TableScan>),
+    /// The rows of a query of `WITH` that is run once.
+    Shared { number: usize, alias: Arc<str> },
+    /// Queries that are run once, before or while the other one is.
+    With { changes: Arc<[(usize, Arc<Plan>)]>, input: Arc<Plan> },
+    /// Rows written.
+    Modify(Arc<Modify>),
+    /// Rows locked.
+    LockRows(Arc<LockRows>),
+    /// Rows of two sides whose keys are equal.
+    HashJoin(Arc<HashJoin>),
     /// A function's rows.
     Function { call: Arc<FunctionSource>, alias: Arc<str>, ordinality: bool },
     /// A query's rows, under a name.

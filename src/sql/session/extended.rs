@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::report::{Report, ReportExt, Result, SqlState};
-use crate::sql::execute;
 use crate::sql::host::{Host, StatementClass};
-use crate::sql::parse;
+use crate::sql::parse::tree_ddl::{Copy, Definition};
+use crate::sql::parse::{self, Parsed, Statement, Utility};
 use crate::sql::types::binary::{receive, utf8};
 use crate::sql::types::{Datum, Type, Wire, input, output};
 
 use super::prepared::{Portal, PortalState, Prepared, PreparedKind, utility_of, wire_of};
 use super::sink::{FieldInfo, ResultSink};
-use super::{Output, Session, already_prepared, in_failed_transaction, pump, row_tag, with_stack_for};
+use super::statement::{MadeRows, row_tag};
+use super::{Output, Session, already_prepared, in_failed_transaction, pump, with_stack_for};
 
 /// A Bind message.
 #[derive(Clone, Copy, Debug)]
@@ -131,10 +132,27 @@ impl Session {
             return Err(already_prepared(name));
         }
         let types: Vec<Type> = types.iter().map(|&oid| param_type(oid)).collect::<Result<_>>()?;
-        let prepared =
-            Prepared::new(text, parsed, &self.environment(), &types, &mut |expr| self.constant(host, expr))?;
+        let prepared = self.prepared(host, text, parsed, types)?;
         self.statements.insert(name.to_owned(), Arc::new(prepared));
         Ok(())
+    }
+
+    fn prepared(
+        &self,
+        host: &mut dyn Host,
+        text: &str,
+        parsed: Option<Parsed>,
+        types: Vec<Type>,
+    ) -> Result<Prepared> {
+        let text: Arc<str> = text.into();
+        let Some(parsed) = parsed else {
+            return Ok(Prepared { text, kind: PreparedKind::Empty, params: types });
+        };
+        if let Statement::Planned(planned) = &parsed.statement {
+            let (plan, params) = self.plan(host, planned, &parsed.source, (&types, true))?;
+            return Ok(Prepared { text, kind: PreparedKind::Query(plan), params });
+        }
+        Ok(Prepared { text, kind: PreparedKind::Utility(parsed), params: types })
     }
 
     /// Bind.
@@ -175,8 +193,8 @@ impl Session {
         let statement_name = bind.statement.into();
         let portal =
             Portal { statement, statement_name, params: params.into(), wires, state: PortalState::Ready };
-        if let PreparedKind::Query { fields, .. } = &portal.statement.kind {
-            portal.fields(fields)?;
+        if let PreparedKind::Query(plan) = &portal.statement.kind {
+            portal.fields(&plan.fields)?;
         }
         self.portals.insert(bind.portal.to_owned(), portal);
         Ok(())
@@ -281,7 +299,14 @@ impl Session {
                 portal.state = PortalState::Done { query: false };
                 return sink.empty().map(|()| false);
             }
-            match self.start_portal(host, &statement, portal)? {
+            let started = match copy_of(&statement).filter(|_| host.has_tables()) {
+                Some((parsed, copy)) => {
+                    host.statement_begins("COPY", &statement.text);
+                    Some(self.copy(host, parsed, copy, sink)?)
+                }
+                None => self.start_portal(host, &statement, portal)?,
+            };
+            match started {
                 Some(tag) => {
                     control = self.ended_by(host, &statement)?;
                     portal.state = PortalState::Done { query: false };
@@ -292,13 +317,16 @@ impl Session {
             }
         }
         match &mut portal.state {
-            PortalState::Running { node, fields, tag } => {
+            PortalState::Running { node, fields, tag, view, written } => {
                 let mut ctx = self.context(host, portal.params.clone(), statement.text.clone());
+                ctx.view = view.take();
                 let (count, ended) = pump(node, &mut ctx, fields, sink, limit)?;
                 if !ended {
+                    *view = ctx.view.take();
                     return sink.suspended().map(|()| control);
                 }
-                let tag = row_tag(tag, count);
+                ctx.end()?;
+                let tag = row_tag(tag, count, *written);
                 portal.state = PortalState::Done { query: true };
                 sink.complete(&tag)?;
             }
@@ -319,14 +347,10 @@ impl Session {
         portal: &mut Portal,
     ) -> Result<Option<String>> {
         let output = match &statement.kind {
-            PreparedKind::Query { plan, fields } => {
-                host.statement_begins("SELECT", &statement.text);
-                Output::Rows {
-                    node: execute::start(plan),
-                    fields: fields.clone(),
-                    params: portal.params.clone(),
-                    tag: "SELECT",
-                }
+            PreparedKind::Query(plan) => {
+                let plan = self.current_plan(host, plan, &statement.text, &statement.params)?;
+                host.statement_begins(plan.tag, &statement.text);
+                self.output_of(host, &plan, portal.params.clone())?
             }
             PreparedKind::Utility(parsed) => {
                 host.statement_begins(
@@ -339,9 +363,19 @@ impl Session {
         };
         match output {
             Output::Done(tag) => Ok(Some(tag)),
-            Output::Rows { node, fields, params, tag } => {
+            Output::Rows { mut node, fields, params, tag, is_change } => {
                 portal.params = params;
-                portal.state = PortalState::Running { node, fields: portal.fields(&fields)?, tag };
+                let fields = portal.fields(&fields)?;
+                let mut written = 0;
+                if is_change {
+                    // Whatever part of the answer is asked for, the rows are written at once.
+                    let mut ctx = self.context(host, portal.params.clone(), statement.text.clone());
+                    node = Box::new(MadeRows::of(node, &mut ctx)?);
+                    written = ctx.written;
+                    ctx.end()?;
+                    self.next_command(host)?;
+                }
+                portal.state = PortalState::Running { node, fields, tag, view: None, written };
                 Ok(None)
             }
         }
@@ -349,7 +383,6 @@ impl Session {
 
     /// `COMMIT` and its kin end the transaction at once, without waiting for Sync.
     fn ended_by(&mut self, host: &mut dyn Host, statement: &Prepared) -> Result<bool> {
-        use crate::sql::parse::Utility;
         let PreparedKind::Utility(parsed) = &statement.kind else {
             return Ok(false);
         };
@@ -380,6 +413,18 @@ impl Session {
             self.drop_portals();
         }
         finished.map(drop)
+    }
+}
+
+/// The COPY that a statement is, if it is one.
+fn copy_of(statement: &Prepared) -> Option<(&Parsed, &Copy)> {
+    let PreparedKind::Utility(parsed) = &statement.kind else { return None };
+    match utility_of(parsed)? {
+        Utility::Definition(definition) => match &**definition {
+            Definition::Copy(copy) => Some((parsed, copy)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

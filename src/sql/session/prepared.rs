@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::access::visibility::ReadView;
 use crate::report::{Report, Result, SqlState};
-use crate::sql::analyze::{self, Environment};
 use crate::sql::execute::BoxNode;
 use crate::sql::host::StatementClass;
-use crate::sql::parse::{Parsed, Statement, Utility};
-use crate::sql::plan::{Evaluate, Plan, plan_query};
+use crate::sql::parse::tree::ChangeKind;
+use crate::sql::parse::tree_ddl::Definition;
+use crate::sql::parse::{Parsed, Planned, Statement, Utility};
 use crate::sql::types::{Datum, Type, Wire};
 
 use super::sink::FieldInfo;
+use super::statement::QueryPlan;
 
 /// A statement that was parsed and, if it is a query, planned.
 #[derive(Debug)]
@@ -29,41 +31,18 @@ pub enum PreparedKind {
     /// Nothing.
     Empty,
     /// Answers rows.
-    Query { plan: Arc<Plan>, fields: Vec<FieldInfo> },
+    Query(QueryPlan),
     /// Anything else.
     Utility(Parsed),
 }
 
 impl Prepared {
-    /// Analyses and plans a statement.
-    pub fn new(
-        text: &str,
-        parsed: Option<Parsed>,
-        environment: &Environment,
-        types: &[Type],
-        evaluate: Evaluate<'_>,
-    ) -> Result<Self> {
-        let text: Arc<str> = text.into();
-        let Some(parsed) = parsed else {
-            return Ok(Self { text, kind: PreparedKind::Empty, params: types.to_vec() });
-        };
-        match &parsed.statement {
-            Statement::Planned(query) => {
-                let analysed = analyze::query(query, &parsed.source, environment, types, true)?;
-                let (plan, fields) = planned(&analysed, evaluate)?;
-                Ok(Self { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params })
-            }
-            Statement::Utility(_) => {
-                Ok(Self { text, kind: PreparedKind::Utility(parsed), params: types.to_vec() })
-            }
-        }
-    }
-
     /// What kind of statement it is.
     pub fn class(&self) -> StatementClass {
         match &self.kind {
             PreparedKind::Utility(parsed) => class_of(parsed),
-            PreparedKind::Query { .. } | PreparedKind::Empty => StatementClass::Other,
+            PreparedKind::Query(plan) if plan.is_change => StatementClass::Modifying,
+            PreparedKind::Query(_) | PreparedKind::Empty => StatementClass::Other,
         }
     }
 
@@ -72,7 +51,7 @@ impl Prepared {
         match &self.kind {
             PreparedKind::Utility(parsed) => utility_of(parsed).is_some_and(Utility::ends_transaction),
             PreparedKind::Empty => true,
-            PreparedKind::Query { .. } => false,
+            PreparedKind::Query(_) => false,
         }
     }
 }
@@ -87,26 +66,43 @@ pub fn utility_of(parsed: &Parsed) -> Option<&Utility> {
 
 /// What kind of statement it is.
 pub fn class_of(parsed: &Parsed) -> StatementClass {
-    match utility_of(parsed) {
-        Some(Utility::AlterSystem(_)) => StatementClass::Definition,
-        _ => StatementClass::Other,
+    match &parsed.statement {
+        Statement::Planned(planned) => match &**planned {
+            Planned::Change(_) => StatementClass::Modifying,
+            Planned::Query(_) => StatementClass::Other,
+        },
+        Statement::Utility(Utility::AlterSystem(_)) => StatementClass::Definition,
+        Statement::Utility(Utility::Definition(definition)) => match &**definition {
+            Definition::Copy(copy) if copy.from => StatementClass::Modifying,
+            Definition::Truncate { .. } => StatementClass::Modifying,
+            Definition::Copy(_)
+            | Definition::Declare { .. }
+            | Definition::Fetch { .. }
+            | Definition::Lock { .. }
+            | Definition::Vacuum { .. }
+            | Definition::Listen(_)
+            | Definition::Notify { .. }
+            | Definition::Checkpoint(_) => StatementClass::Other,
+            _ => StatementClass::Definition,
+        },
+        Statement::Utility(_) => StatementClass::Other,
     }
 }
 
-/// A query's plan and columns.
-pub fn planned(analysed: &analyze::Analysed, evaluate: Evaluate<'_>) -> Result<(Arc<Plan>, Vec<FieldInfo>)> {
-    let fields = analysed
-        .query
-        .columns
-        .iter()
-        .map(|column| FieldInfo {
-            name: column.name.clone(),
-            ty: column.ty,
-            typmod: column.typmod,
-            wire: Wire::Text,
-        })
-        .collect();
-    Ok((plan_query(&analysed.query, evaluate)?, fields))
+/// What titles call a statement while it runs.
+pub fn tag_of(parsed: &Parsed) -> &str {
+    match &parsed.statement {
+        Statement::Utility(utility) => utility.tag(),
+        Statement::Planned(planned) => match &**planned {
+            Planned::Query(_) => "SELECT",
+            Planned::Change(change) => match change.kind {
+                ChangeKind::Insert(_) => "INSERT",
+                ChangeKind::Update { .. } => "UPDATE",
+                ChangeKind::Delete { .. } => "DELETE",
+                ChangeKind::Merge { .. } => "MERGE",
+            },
+        },
+    }
 }
 
 /// A statement with its parameters' values, perhaps half run.
@@ -128,7 +124,7 @@ pub enum PortalState {
     /// Not begun.
     Ready,
     /// It has rows left.
-    Running { node: BoxNode, fields: Vec<FieldInfo>, tag: &'static str },
+    Running { node: BoxNode, fields: Vec<FieldInfo>, tag: &'static str, view: Option<ReadView>, written: u64 },
     /// It has none left; another Execute of a query gives no rows, of anything else an error.
     Done { query: bool },
 }

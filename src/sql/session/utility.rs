@@ -42,7 +42,21 @@ impl Session {
                     return Ok(Output::Done(definition.tag()));
                 }
                 Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
-                _ => return Err(refusal(parsed, &definition.tag())),
+                Definition::Declare { name, options, query } => {
+                    self.declare(host, parsed, name, options, query)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                Definition::Fetch { name, direction, is_move } => {
+                    return self.fetch(host, name, *direction, *is_move);
+                }
+                Definition::Vacuum { is_analyze, options, tables } if host.has_tables() => {
+                    self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
+                    return Ok(Output::Done(definition.tag()));
+                }
+                definition => {
+                    let done = self.define(host, parsed, definition)?;
+                    return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
+                }
             },
             Utility::Refused(what) => return Err(refusal(parsed, what)),
             Utility::Begin(..) | Utility::Rollback(_) | Utility::Savepoint(_) | Utility::Release(_) => {
@@ -67,6 +81,7 @@ impl Session {
                 alter_system(host, change)?;
             }
             Utility::Close(None) => self.drop_portals(),
+            Utility::Close(Some(name)) if self.close_cursor(name) => {}
             Utility::Close(Some(name)) => {
                 let message = format!("cursor \"{name}\" does not exist");
                 self.portals
@@ -136,15 +151,15 @@ impl Session {
         if self.statements.contains_key(name) {
             return Err(super::already_prepared(name));
         }
-        let environment = self.environment();
+        let environment = self.environment(host);
         let types: Vec<Type> = types
             .iter()
             .map(|ty| analyze::data_type(ty, &parsed.source, &environment))
             .collect::<Result<_>>()?;
-        let analysed = analyze::query(query, &parsed.source, &environment, &types, true)?;
-        let (plan, fields) = self.planned(host, &analysed)?;
+        drop(environment);
+        let (plan, params) = self.plan(host, query, &parsed.source, (&types, true))?;
         let text = parsed.source.statement_text().into();
-        let prepared = Prepared { text, kind: PreparedKind::Query { plan, fields }, params: analysed.params };
+        let prepared = Prepared { text, kind: PreparedKind::Query(plan), params };
         self.statements.insert(name.to_owned(), Arc::new(prepared));
         Ok(())
     }
@@ -166,20 +181,17 @@ impl Session {
                 arguments.len()
             )));
         }
-        let environment = self.environment();
         let mut values = Vec::new();
         for (index, (argument, &ty)) in arguments.iter().zip(&statement.params).enumerate() {
-            let expr = analyze::argument(argument, index, ty, &parsed.source, &environment)?;
+            let expr = analyze::argument(argument, index, ty, &parsed.source, &self.environment(host))?;
             let expr = plan::plan_expr(&expr, &mut |expr| self.constant(host, expr))?;
             values.push(self.constant(host, &expr)?);
         }
         match &statement.kind {
-            PreparedKind::Query { plan, fields } => Ok(Output::Rows {
-                node: execute::start(plan),
-                fields: fields.clone(),
-                params: values.into(),
-                tag: "SELECT",
-            }),
+            PreparedKind::Query(plan) => {
+                let plan = self.current_plan(host, plan, &statement.text, &statement.params)?;
+                self.output_of(host, &plan, values.into())
+            }
             PreparedKind::Utility(inner) if !matches!(utility_of(inner), Some(Utility::Execute(..))) => {
                 self.run_utility(host, inner)
             }
@@ -201,13 +213,17 @@ impl Session {
             let what = format!("EXPLAIN (FORMAT {}) is not supported yet", options.format);
             return Err(Report::not_supported(what));
         }
-        let analysed = analyze::query(query, &parsed.source, &self.environment(), &[], false)?;
-        let (plan, _) = self.planned(host, &analysed)?;
+        let (made, _) = self.plan(host, query, &parsed.source, (&[], false))?;
+        let plan = made.plan.clone();
         let mut lines = plan::explain::lines(&plan, options);
         if options.analyze {
             let start = host.now();
             let mut ctx = Context::new(host, self.formats.clone(), self.times());
             let count = execute::collect(&plan, &mut ctx)?.len();
+            ctx.end()?;
+            if made.is_change {
+                self.next_command(host)?;
+            }
             let millis = (host.now() - start) as f64 / 1000.0;
             if let Some(first) = lines.first_mut() {
                 first.push_str(&format!(" (actual rows={count} loops=1)"));
@@ -284,7 +300,13 @@ fn text_rows(columns: &[&str], rows: Vec<Vec<String>>, tag: &'static str) -> Out
         .into_iter()
         .map(|row| row.into_iter().map(|text| Expr::Const(Datum::text(text), Type::TEXT)).collect())
         .collect();
-    Output::Rows { node: execute::start(&Plan::Values(rows.into())), fields, params: Arc::from([]), tag }
+    Output::Rows {
+        node: execute::start(&Plan::Values(rows.into())),
+        fields,
+        params: Arc::from([]),
+        tag,
+        is_change: false,
+    }
 }
 
 fn text_field(name: &str) -> FieldInfo {
@@ -295,7 +317,7 @@ impl Session {
     /// The columns that a statement will answer, known before it runs; none if it answers no rows.
     pub(super) fn fields_of(&self, host: &dyn Host, statement: &Prepared) -> Result<Option<Vec<FieldInfo>>> {
         let parsed = match &statement.kind {
-            PreparedKind::Query { fields, .. } => return Ok(Some(fields.clone())),
+            PreparedKind::Query(plan) => return Ok(plan.answered()),
             PreparedKind::Empty => return Ok(None),
             PreparedKind::Utility(parsed) => parsed,
         };
@@ -308,8 +330,14 @@ impl Session {
                 Some(vec![text_field(known.map_or(name, |row| &row.name))])
             }
             Some(Utility::Explain(..)) => Some(vec![text_field("QUERY PLAN")]),
+            Some(Utility::Definition(definition)) => match &**definition {
+                Definition::Fetch { name, is_move: false, .. } => {
+                    self.cursors.get(&name.text).map(|cursor| cursor.fields().to_vec())
+                }
+                _ => None,
+            },
             Some(Utility::Execute(name, _)) => match &self.statement(name)?.kind {
-                PreparedKind::Query { fields, .. } => Some(fields.clone()),
+                PreparedKind::Query(plan) => plan.answered(),
                 _ => None,
             },
             _ => None,

@@ -51,6 +51,10 @@ fn send(datum: &Datum, ty: Type, out: &mut Vec<u8>) -> Result<()> {
         Datum::Bytea(bytes) => out.extend(&**bytes),
         Datum::Oid(oid) => out.extend(oid.to_be_bytes()),
         Datum::U64(value) => out.extend(value.to_be_bytes()),
+        Datum::Tid(block, line) => {
+            out.extend(block.to_be_bytes());
+            out.extend(line.to_be_bytes());
+        }
         Datum::Interval(interval) => {
             out.extend(interval.micros.to_be_bytes());
             out.extend(interval.days.to_be_bytes());
@@ -212,7 +216,9 @@ fn read(reader: &mut Reader<'_>, ty: Type) -> Result<Datum> {
         Type::NUMERIC => Datum::numeric(read_numeric(reader)?),
         Type::CHAR => Datum::Char(reader.array::<1>()?[0]),
         Type::BYTEA => Datum::Bytea(reader.take(reader.0.len())?.into()),
-        Type::OID | Type::XID | Type::REGTYPE | Type::REGCLASS => Datum::Oid(reader.i32()? as u32),
+        Type::TID => Datum::Tid(reader.i32()? as u32, reader.i16()? as u16),
+        _ if ty.is_object_name() => Datum::Oid(reader.i32()? as u32),
+        Type::OID | Type::XID | Type::CID => Datum::Oid(reader.i32()? as u32),
         Type::XID8 | Type::PG_LSN => Datum::U64(reader.i64()? as u64),
         Type::DATE => Datum::Date(reader.i32()?),
         Type::TIME => {

@@ -11,7 +11,8 @@ use super::{Array, Datum, Formats, Numeric, interval};
 /// bytes, as in the `C` locale. NULLs within arrays and rows come last.
 pub fn compare(a: &Datum, b: &Datum, formats: &Formats) -> Ordering {
     use Datum::{
-        Array as Arr, Bool, Bytea, Char, Interval, Null, Numeric as Num, Oid, Record, Text, Time, U64, Uuid,
+        Array as Arr, Bool, Bytea, Char, Interval, Null, Numeric as Num, Oid, Record, Text, Tid, Time, U64,
+        Uuid,
     };
     match (a, b) {
         (Null, Null) => Ordering::Equal,
@@ -23,6 +24,7 @@ pub fn compare(a: &Datum, b: &Datum, formats: &Formats) -> Ordering {
         (Char(a), Char(b)) => a.cmp(b),
         (Bytea(a), Bytea(b)) => a.cmp(b),
         (Oid(a), Oid(b)) => a.cmp(b),
+        (Tid(a, b), Tid(c, d)) => (a, b).cmp(&(c, d)),
         (U64(a), U64(b)) => a.cmp(b),
         (Time(a), Time(b)) => a.cmp(b),
         (Uuid(a), Uuid(b)) => a.cmp(b),

@@ -33,6 +33,8 @@ pub enum Datum {
     Oid(u32),
     /// `pg_lsn` and `xid8`.
     U64(u64),
+    /// `tid`: block and line.
+    Tid(u32, u16),
     /// `date`: days since 2000-01-01; the extremes are the infinities.
     Date(i32),
     /// `time`: microseconds since midnight.

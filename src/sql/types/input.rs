@@ -24,6 +24,10 @@ pub fn parse(text: &str, ty: Type, formats: &Formats, now: i64) -> Result<Datum>
         Type::INT8 => Datum::Int8(integer(text, "bigint")?),
         Type::OID => Datum::Oid(oid(text, "oid")?),
         Type::XID => Datum::Oid(oid(text, "xid")?),
+        Type::CID => Datum::Oid(oid(text, "cid")?),
+        Type::TID => tid(text).ok_or_else(|| bad_syntax("tid", text))?,
+        Type::INT2VECTOR => vector(text, Type::INT2, formats)?,
+        Type::OIDVECTOR => vector(text, Type::OID, formats)?,
         Type::XID8 => Datum::U64(integer::<i128>(text, "xid8")? as u64),
         Type::FLOAT4 => Datum::Float4(float4(text)?),
         Type::FLOAT8 => Datum::Float8(float8(text, "double precision")?),
@@ -44,6 +48,20 @@ pub fn parse(text: &str, ty: Type, formats: &Formats, now: i64) -> Result<Datum>
         Type::VOID => Datum::Void,
         _ => return parse_time(text, ty, formats, now),
     })
+}
+
+/// `(block,line)`.
+fn tid(text: &str) -> Option<Datum> {
+    let (block, line) = text.trim().strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
+    Some(Datum::Tid(block.trim().parse().ok()?, line.trim().parse().ok()?))
+}
+
+/// `int2vector` and `oidvector`: items with spaces between them, counted from 0.
+fn vector(text: &str, element: Type, formats: &Formats) -> Result<Datum> {
+    let items = text.split_ascii_whitespace().map(|item| parse(item, element, formats, 0));
+    let items: Vec<Datum> = items.collect::<Result<_>>()?;
+    let dimensions = vec![(items.len() as i32, 0)];
+    Ok(Datum::Array(Arc::new(Array { element, dimensions, items })))
 }
 
 fn parse_time(text: &str, ty: Type, formats: &Formats, now: i64) -> Result<Datum> {

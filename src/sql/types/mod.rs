@@ -22,6 +22,7 @@ pub mod names;
 pub mod numeric;
 mod numeric_math;
 pub mod output;
+pub mod stored;
 mod table;
 pub mod zone;
 
@@ -59,6 +60,10 @@ pub struct TypeInfo {
 impl Type {
     /// `integer[]`.
     pub const INT4_ARRAY: Self = Self(1007);
+    /// `smallint[]`.
+    pub const INT2_ARRAY: Self = Self(1005);
+    /// `oid[]`.
+    pub const OID_ARRAY: Self = Self(1028);
     /// `name[]`.
     pub const NAME_ARRAY: Self = Self(1003);
     /// `text[]`, which the views' columns need as a constant.
@@ -132,6 +137,22 @@ impl Type {
                 | Self::ANYNONARRAY
                 | Self::ANYCOMPATIBLE
                 | Self::ANYCOMPATIBLEARRAY
+        )
+    }
+
+    /// Whether its values are OIDs that are shown by a name.
+    pub fn is_object_name(self) -> bool {
+        matches!(
+            self,
+            Self::REGPROC
+                | Self::REGPROCEDURE
+                | Self::REGOPER
+                | Self::REGOPERATOR
+                | Self::REGCLASS
+                | Self::REGTYPE
+                | Self::REGNAMESPACE
+                | Self::REGROLE
+                | Self::REGCOLLATION
         )
     }
 

@@ -25,12 +25,14 @@ pub fn write_text(datum: &Datum, ty: Type, formats: &Formats, out: &mut String) 
             _ = write!(out, "{:X}/{:X}", value >> 32, value & 0xFFFF_FFFF)
         }
         Datum::U64(value) => _ = write!(out, "{value}"),
+        Datum::Tid(block, line) => _ = write!(out, "({block},{line})"),
         Datum::Date(days) => date_text(*days, formats, out),
         Datum::Time(micros) => time_text(*micros, out),
         Datum::Timestamp(micros) => timestamp_text(*micros, formats, out),
         Datum::Timestamptz(micros) => timestamptz_text(*micros, formats, out),
         Datum::Interval(value) => interval::write(value, formats.interval_style, out),
         Datum::Uuid(bytes) => uuid_text(bytes, out),
+        Datum::Array(array) if matches!(ty, Type::INT2VECTOR | Type::OIDVECTOR) => vector_text(array, out),
         Datum::Array(array) => array_text(array, formats, out),
         Datum::Record(fields) => record_text(fields, formats, out),
     }
@@ -41,6 +43,16 @@ pub fn text_of(datum: &Datum, ty: Type, formats: &Formats) -> String {
     let mut out = String::new();
     write_text(datum, ty, formats, &mut out);
     out
+}
+
+/// `int2vector` and `oidvector`: items with spaces between them.
+fn vector_text(array: &Array, out: &mut String) {
+    for (at, item) in array.items.iter().enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        write_text(item, array.element, &Formats::default(), out);
+    }
 }
 
 fn number(out: &mut String, value: i64) {
