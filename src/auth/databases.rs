@@ -1,14 +1,16 @@
-//! The databases there are until a catalog lists them.
+//! The databases that sessions may be in. The catalog lists them; the file of roles has a copy, for who has no store yet.
+
+use std::borrow::Cow;
 
 use crate::report::{Report, Result, SqlState};
 
 /// One database.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
     /// Its number, which never changes.
     pub oid: u32,
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether others are copied from it.
     pub is_template: bool,
     /// Whether sessions may be in it.
@@ -17,20 +19,22 @@ pub struct Database {
     pub connection_limit: i32,
 }
 
-/// A database that sessions may be in, any number of them.
-const ORDINARY: Database =
-    Database { oid: 0, name: "", is_template: false, allows_connections: true, connection_limit: -1 };
+/// A database that sessions may be in, any number of them; `how`: whether it is a template, and whether they may.
+const fn unlimited(oid: u32, name: &'static str, how: (bool, bool)) -> Database {
+    let (is_template, allows_connections) = how;
+    Database { oid, name: Cow::Borrowed(name), is_template, allows_connections, connection_limit: -1 }
+}
 
-/// All of them.
+/// Those of a new data directory.
 pub const DATABASES: [Database; 3] = [
-    Database { oid: 1, name: "template1", is_template: true, ..ORDINARY },
-    Database { oid: 4, name: "template0", is_template: true, allows_connections: false, ..ORDINARY },
-    Database { oid: 5, name: "postgres", ..ORDINARY },
+    unlimited(1, "template1", (true, true)),
+    unlimited(4, "template0", (true, false)),
+    unlimited(5, "postgres", (false, true)),
 ];
 
 /// The database of a name, if a session may be in it.
-pub fn connect(name: &str) -> Result<&'static Database> {
-    let Some(database) = DATABASES.iter().find(|database| database.name == name) else {
+pub fn connect<'d>(databases: &'d [Database], name: &str) -> Result<&'d Database> {
+    let Some(database) = databases.iter().find(|database| database.name == name) else {
         return Err(Report::fatal(
             SqlState::INVALID_CATALOG_NAME,
             format!("database \"{name}\" does not exist"),
@@ -70,7 +74,7 @@ mod tests {
             (2, false, 3, false),
             (0, true, 1, true),
         ] {
-            let database = Database { name: "d", connection_limit: limit, ..ORDINARY };
+            let database = Database { connection_limit: limit, ..unlimited(9, "d", (false, true)) };
             let checked = check_connection_limit(&database, superuser, sessions);
             let message = checked.map_err(|report| report.message);
             let refused = Err("too many connections for database \"d\"".to_owned());
@@ -80,13 +84,13 @@ mod tests {
 
     #[test]
     fn databases_are_found_or_refused() {
-        assert_eq!(connect("postgres").unwrap().oid, 5);
-        assert_eq!(connect("template1").unwrap().oid, 1);
+        assert_eq!(connect(&DATABASES, "postgres").unwrap().oid, 5);
+        assert_eq!(connect(&DATABASES, "template1").unwrap().oid, 1);
         for (name, code, message) in [
             ("Postgres", "3D000", "database \"Postgres\" does not exist"),
             ("template0", "55000", "database \"template0\" is not currently accepting connections"),
         ] {
-            let report = connect(name).unwrap_err();
+            let report = connect(&DATABASES, name).unwrap_err();
             assert_eq!((report.sqlstate.code(), &*report.message), (code, message));
         }
     }

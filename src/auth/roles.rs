@@ -13,6 +13,7 @@ use std::path::Path;
 
 use crate::report::{Report, Result, SqlState};
 
+use super::databases::{DATABASES, Database};
 use super::password::{self, PasswordSettings};
 use super::random;
 use super::scram::Key;
@@ -123,6 +124,8 @@ pub struct RolesFile {
     roles: Vec<Role>,
     /// Group and member, by number.
     memberships: BTreeSet<(u32, u32)>,
+    /// Here because whoever looks for a role to let in looks for its database next, and both are read at once.
+    databases: Vec<Database>,
 }
 
 impl RolesFile {
@@ -157,16 +160,23 @@ impl RolesFile {
             next_oid: FIRST_NORMAL_OID,
             roles: std::iter::once(owner).chain(predefined).collect(),
             memberships: OF_MONITOR.into_iter().map(|group| (group, 3373)).collect(),
+            databases: DATABASES.to_vec(),
         })
     }
 
-    /// These roles and memberships, with this file's secrets.
+    /// These roles, memberships and databases, with this file's secrets.
     #[must_use]
-    pub fn with(&self, mut roles: Vec<Role>, memberships: impl Iterator<Item = (u32, u32)>) -> Self {
+    pub fn with(
+        &self,
+        mut roles: Vec<Role>,
+        memberships: impl Iterator<Item = (u32, u32)>,
+        mut databases: Vec<Database>,
+    ) -> Self {
+        databases.sort_by_key(|database| database.oid);
         roles.sort_by_key(|role| role.oid);
         let highest = roles.last().map_or(0, |role| role.oid.saturating_add(1));
         let next_oid = self.next_oid.max(highest);
-        Self { mock_nonce: self.mock_nonce.clone(), next_oid, roles, memberships: memberships.collect() }
+        Self { mock_nonce: self.mock_nonce, next_oid, roles, memberships: memberships.collect(), databases }
     }
 
     /// The number of the next new role, which none has.
@@ -183,6 +193,11 @@ impl RolesFile {
     /// new one, also after a crash; on return it is the new one.
     pub fn write(&self, data_directory: &Path) -> Result<()> {
         format::write(self, &data_directory.join(PATH))
+    }
+
+    /// Every database, by number.
+    pub fn databases(&self) -> &[Database] {
+        &self.databases
     }
 
     /// Every role, by number.

@@ -183,7 +183,8 @@ pub(super) fn database(oid: u32, name: &str, how: (bool, bool), acl: Option<Vec<
         datdba: BOOTSTRAP_ROLE,
         // UTF8
         encoding: 6,
-        datlocprovider: b'c',
+        // The locale that the program has of its own.
+        datlocprovider: b'b',
         datistemplate: how.0,
         datallowconn: how.1,
         dathasloginevt: false,
@@ -191,11 +192,11 @@ pub(super) fn database(oid: u32, name: &str, how: (bool, bool), acl: Option<Vec<
         datfrozenxid: 3,
         datminmxid: 1,
         dattablespace: 1663,
-        datcollate: "C.UTF-8".to_owned(),
-        datctype: "C.UTF-8".to_owned(),
-        datlocale: None,
+        datcollate: "C".to_owned(),
+        datctype: "C".to_owned(),
+        datlocale: Some("C.UTF-8".to_owned()),
         daticurules: None,
-        datcollversion: None,
+        datcollversion: Some("1".to_owned()),
         datacl: acl,
     }
 }

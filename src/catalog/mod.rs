@@ -17,6 +17,7 @@ pub mod columns;
 mod constraints;
 mod copy_database;
 pub mod cx;
+pub mod databases;
 pub mod dependencies;
 mod dependents;
 mod describe;

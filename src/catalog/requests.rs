@@ -128,6 +128,25 @@ impl ObjectAddress {
     }
 }
 
+/// A database.
+#[derive(Clone, Copy, Debug)]
+pub struct NewDatabase<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whose it is.
+    pub owner: u32,
+    /// The database that it is a copy of.
+    pub template: &'a str,
+    /// `IS_TEMPLATE`.
+    pub is_template: bool,
+    /// `ALLOW_CONNECTIONS`.
+    pub allows_connections: bool,
+    /// `CONNECTION LIMIT`; -1: none.
+    pub connection_limit: i32,
+    /// Whether the role may copy databases that are not its own nor templates.
+    pub may_copy_any: bool,
+}
+
 /// Whether what depends on a dropped object goes with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropBehavior {

@@ -1,7 +1,8 @@
-//! Roles and their memberships: rows of `pg_authid` and `pg_auth_members`, of which a file in `global` has a copy.
+//! Roles and their memberships: rows of `pg_authid` and `pg_auth_members`, of which a file in `global` has a copy, and of
+//! `pg_database` too.
 //!
-//! Who authenticates a client reads the file, which needs no store. So who changes a role takes the catalog for itself until
-//! its transaction ends, and writes the file when that has committed, before it gives the lock back. A start writes it anew,
+//! Who authenticates a client reads the file, which needs no store. So who changes a role or a database takes `pg_authid` for
+//! itself until its transaction ends, and writes the file when that has committed, before it gives the lock back. A start writes it anew,
 //! since a crash may have come in between. What a change may be, and what is said of it, is [`RolesFile`]'s.
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use super::schema::*;
 use super::types::TypeSupport;
 use crate::access::relation_files::TransactionFiles;
 use crate::access::{Store, StoreSession};
+use crate::auth::databases::Database;
 use crate::auth::roles::{Role, RolesFile};
 use crate::report::{Report, ReportExt, Result, Severity, SqlState};
 use crate::txn::locks::LockMode;
@@ -42,6 +44,16 @@ fn role(row: PgAuthid) -> Role {
     }
 }
 
+fn database(row: PgDatabase) -> Database {
+    Database {
+        oid: row.oid,
+        name: row.datname.into(),
+        is_template: row.datistemplate,
+        allows_connections: row.datallowconn,
+        connection_limit: row.datconnlimit,
+    }
+}
+
 pub(super) fn role_row(role: &Role) -> PgAuthid {
     let valid_until = |at: i64| if at == i64::MAX { at } else { at.saturating_sub(EPOCH_2000_US) };
     PgAuthid {
@@ -61,7 +73,7 @@ pub(super) fn role_row(role: &Role) -> PgAuthid {
 }
 
 impl Cx<'_, '_, '_> {
-    /// All roles as they are now, with the secrets of the file that `data_directory` has.
+    /// All roles and databases as they are now, with the secrets of the file that `data_directory` has.
     ///
     /// # Errors
     /// What reading rows and the file may end with.
@@ -69,7 +81,8 @@ impl Cx<'_, '_, '_> {
         let file = RolesFile::read(self.session.store.engine.data_directory())?;
         let roles = self.all_rows::<PgAuthid>()?.into_iter().map(|(_, row)| role(row)).collect();
         let members = self.all_rows::<PgAuthMembers>()?;
-        Ok(file.with(roles, members.into_iter().map(|(_, row)| (row.roleid, row.member))))
+        let databases = self.all_rows::<PgDatabase>()?.into_iter().map(|(_, row)| database(row)).collect();
+        Ok(file.with(roles, members.into_iter().map(|(_, row)| (row.roleid, row.member)), databases))
     }
 
     /// Changes roles: `change` is lent all of them, and a number for a new one.

@@ -68,12 +68,16 @@ pub struct Client {
 
 impl Client {
     pub fn new(world: &World, index: usize) -> Self {
+        Self::in_database(world, index, POSTGRES)
+    }
+
+    pub fn in_database(world: &World, index: usize, database: u32) -> Self {
         let store: &'static Store<'static> = Box::leak(Box::new(world.store(index)));
         let granularity = Granularity { tuples_per_page: 2, reads_per_relation: 32 };
         Self {
-            session: StoreSession::new(store, POSTGRES, granularity),
+            session: StoreSession::new(store, database, granularity),
             files: TransactionFiles::default(),
-            catalog: Catalog::new(POSTGRES, TypeSupport::PHYSICAL, store.engine.invalidations),
+            catalog: Catalog::new(database, TypeSupport::PHYSICAL, store.engine.invalidations),
             command: 0,
         }
     }

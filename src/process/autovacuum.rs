@@ -53,9 +53,9 @@ pub fn worker_main(mut ctx: ProcessContext<'_>) -> ! {
     };
     wake(&ctx, board.launcher());
     let oid = board.database_of(place);
-    if let Some(database) = DATABASES.iter().find(|database| database.oid == oid) {
+    if let Some(database) = DATABASES.into_iter().find(|database| database.oid == oid) {
         let activity = ctx.server.activities.of(ctx.id.slot());
-        activity.set_identity(0, "", database.oid, database.name);
+        activity.set_identity(0, "", database.oid, &database.name);
         // Two spaces more, as the source documents have it.
         ctx.title.set_activity(&format!("  {}", database.name));
         let text = format!("autovacuum: processing database \"{}\"", database.name);
@@ -89,8 +89,8 @@ fn check_limits(ctx: &ProcessContext<'_>) {
 }
 
 /// Databases that sessions can be in, which are those that change.
-fn databases() -> impl Iterator<Item = &'static Database> {
-    DATABASES.iter().filter(|database| database.allows_connections)
+fn databases() -> impl Iterator<Item = Database> {
+    DATABASES.into_iter().filter(|database| database.allows_connections)
 }
 
 struct Launcher {

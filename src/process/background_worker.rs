@@ -68,9 +68,9 @@ impl Worker<'_> {
         }
         let roles = RolesFile::read(&self.ctx.server.data_dir)?;
         let role = login::role(role, &roles)?;
-        let database = databases::connect(database)?;
+        let database = databases::connect(roles.databases(), database)?;
         let activity = self.ctx.server.activities.of(self.ctx.id.slot());
-        activity.set_identity(role.oid, &role.name, database.oid, database.name);
+        activity.set_identity(role.oid, &role.name, database.oid, &database.name);
         Ok(())
     }
 }

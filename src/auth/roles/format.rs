@@ -6,6 +6,7 @@
 //! next_oid 16385
 //! role "alice" 16384 inherit login limit=-1 password="SCRAM-SHA-256$…"
 //! member 3374 3373
+//! database "postgres" 5 connect limit=-1
 //! end 4
 //! ```
 //!
@@ -20,6 +21,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::auth::base64;
+use crate::auth::databases::Database;
 use crate::auth::lines::{errno_text, file_sqlstate};
 use crate::report::{Report, ReportExt, Result, SqlState};
 
@@ -69,6 +71,7 @@ fn print(roles: &RolesFile) -> String {
     ];
     lines.extend(roles.roles.iter().map(print_role));
     lines.extend(roles.memberships.iter().map(|(group, member)| format!("member {group} {member}")));
+    lines.extend(roles.databases.iter().map(print_database));
     format!("{FIRST_LINE}\n{}\nend {}\n", lines.join("\n"), lines.len())
 }
 
@@ -103,6 +106,40 @@ fn print_role(role: &Role) -> String {
     line
 }
 
+fn print_database(database: &Database) -> String {
+    let mut line = format!("database {} {}", quote(&database.name), database.oid);
+    for (word, is_set) in [("template", database.is_template), ("connect", database.allows_connections)] {
+        if is_set {
+            line = line + " " + word;
+        }
+    }
+    format!("{line} limit={}", database.connection_limit)
+}
+
+fn parse_database(text: &str) -> std::result::Result<Database, String> {
+    let (name, rest) = unquote(text)?;
+    let mut rest = rest.strip_prefix(' ').ok_or("expected a number behind the name")?;
+    let oid = number(next_word(&mut rest))?;
+    let mut database = Database {
+        oid,
+        name: name.into(),
+        is_template: false,
+        allows_connections: false,
+        connection_limit: -1,
+    };
+    while !rest.is_empty() {
+        match next_word(&mut rest) {
+            "template" => database.is_template = true,
+            "connect" => database.allows_connections = true,
+            word => match word.strip_prefix("limit=") {
+                Some(limit) => database.connection_limit = number(limit)?,
+                None => return Err(format!("unknown attribute \"{word}\"")),
+            },
+        }
+    }
+    Ok(database)
+}
+
 fn quote(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
@@ -132,6 +169,7 @@ struct Parts {
     next_oid: Option<u32>,
     roles: Vec<Role>,
     memberships: BTreeSet<(u32, u32)>,
+    databases: Vec<Database>,
 }
 
 impl Parts {
@@ -154,6 +192,7 @@ impl Parts {
                 let (group, member) = rest.split_once(' ').ok_or("expected two numbers")?;
                 self.memberships.insert((number(group)?, number(member)?));
             }
+            "database" => self.databases.push(parse_database(rest)?),
             _ => return Err(format!("unknown word \"{word}\"")),
         }
         Ok(())
@@ -166,6 +205,7 @@ impl Parts {
             next_oid: self.next_oid.ok_or("no next_oid")?,
             roles: self.roles,
             memberships: self.memberships,
+            databases: self.databases,
         })
     }
 }

@@ -27,7 +27,7 @@ pub fn check_role(ctx: &ProcessContext<'_>, role: &Role) -> Result<(), Over> {
 /// The same for the database.
 pub fn check_database(ctx: &ProcessContext<'_>, role: &Role, database: &Database) -> Result<(), Over> {
     let activities = ctx.server.activities;
-    activities.of(ctx.id.slot()).set_identity(role.oid, &role.name, database.oid, database.name);
+    activities.of(ctx.id.slot()).set_identity(role.oid, &role.name, database.oid, &database.name);
     if database.connection_limit < 0 {
         return Ok(());
     }

@@ -108,7 +108,8 @@ pub fn admit(ctx: &mut ProcessContext<'_>, connection: &mut Connection<'_>) -> R
     ctx.title.set_activity("startup");
     limits::check_role(ctx, &role)?;
     take_slot(ctx, &role, may_use_reserved)?;
-    let database = databases::connect(&parameters.database).map_err(Over::Told)?;
+    let roles = ctx.access.roles.current(&ctx.server.data_dir).map_err(Over::Told)?;
+    let database = databases::connect(roles.databases(), &parameters.database).map_err(Over::Told)?;
     limits::check_database(ctx, &role, database)?;
     Ok(Client { parameters, role, database: database.oid, identity, peer })
 }

@@ -5,7 +5,7 @@ use shmem_layout::{Phase, SlotIndex};
 use super::super::activity::ActivityRow;
 use super::super::kinds::Kind;
 use super::host::{Backend, EPOCH_2000_US};
-use crate::auth::databases::DATABASES;
+use crate::auth::databases::Database;
 use crate::auth::roles::{Role, RolesFile};
 use crate::auth::{hba, ident};
 use crate::config;
@@ -55,7 +55,10 @@ impl Backend<'_, '_, '_> {
             SystemView::StatWaitEvent => self.wait_rows(),
             // Every death is a crash restart until containment comes, and a crash restart forgets all.
             SystemView::StatCrashCleanup => Vec::new(),
-            SystemView::Database => database_rows(),
+            SystemView::Database => {
+                let roles = RolesFile::read(&self.ctx.server.data_dir)?;
+                roles.databases().iter().map(database_row).collect()
+            }
             SystemView::Roles => self.roles()?.iter().map(role_row).collect(),
             SystemView::Authid => self.authid_rows()?,
             SystemView::Postmaster => vec![self.postmaster_row()],
@@ -153,7 +156,7 @@ impl Backend<'_, '_, '_> {
     }
 
     /// Living slots with their kinds.
-    fn living(&self) -> impl Iterator<Item = (SlotIndex, Kind, i32)> {
+    pub(super) fn living(&self) -> impl Iterator<Item = (SlotIndex, Kind, i32)> {
         let slots = self.ctx.server.ipc.slots().iter().enumerate();
         slots.filter_map(|(index, slot)| {
             let phase = Phase::from_word(slot.phase.load(Ordering::Acquire));
@@ -353,29 +356,26 @@ fn role_row(role: &Role) -> Row {
     ]
 }
 
-fn database_rows() -> Vec<Row> {
-    let row = |database: &crate::auth::databases::Database| {
-        vec![
-            Datum::Oid(database.oid),
-            Datum::text(database.name),
-            Datum::Oid(BOOTSTRAP_ROLE),
-            Datum::Int4(UTF8),
-            // The built-in provider of locales.
-            Datum::Char(b'b'),
-            Datum::Bool(database.is_template),
-            Datum::Bool(database.allows_connections),
-            Datum::Bool(false),
-            Datum::Int4(-1),
-            Datum::Oid(3),
-            Datum::Oid(1),
-            Datum::Oid(DEFAULT_TABLESPACE),
-            Datum::text("C"),
-            Datum::text("C"),
-            Datum::text("C.UTF-8"),
-            Datum::Null,
-            Datum::text("1"),
-            Datum::Null,
-        ]
-    };
-    DATABASES.iter().map(row).collect()
+fn database_row(database: &Database) -> Row {
+    vec![
+        Datum::Oid(database.oid),
+        Datum::text(database.name.as_ref()),
+        Datum::Oid(BOOTSTRAP_ROLE),
+        Datum::Int4(UTF8),
+        // The built-in provider of locales.
+        Datum::Char(b'b'),
+        Datum::Bool(database.is_template),
+        Datum::Bool(database.allows_connections),
+        Datum::Bool(false),
+        Datum::Int4(-1),
+        Datum::Oid(3),
+        Datum::Oid(1),
+        Datum::Oid(DEFAULT_TABLESPACE),
+        Datum::text("C"),
+        Datum::text("C"),
+        Datum::text("C.UTF-8"),
+        Datum::Null,
+        Datum::text("1"),
+        Datum::Null,
+    ]
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use crate::sql::functions::quote_ident;
 use crate::sql::types::{Datum, Formats, Type, output};
 
-use super::expr::{CallExpr, Expr};
+use super::expr::{CallExpr, Column, Expr};
 
-/// What columns of the row at hand are called; `None`: such an expression has no text.
-pub type ColumnName<'n> = &'n dyn Fn(usize) -> Option<String>;
+/// What columns are called; `None`: such an expression has no text.
+pub type ColumnName<'n> = &'n dyn Fn(&Column) -> Option<String>;
 /// What a relation is called.
 pub type ClassName<'n> = &'n dyn Fn(u32) -> Option<String>;
 
@@ -68,7 +68,8 @@ impl Deparser<'_> {
     fn write(&self, expr: &Expr, out: &mut String) -> Option<()> {
         match expr {
             Expr::Const(value, ty) => self.constant(value, *ty, out)?,
-            Expr::Column(column) if column.level == 0 => out.push_str(&(self.column)(column.index)?),
+            Expr::Column(column) => out.push_str(&(self.column)(column)?),
+            Expr::Param(index, _) => _ = write!(out, "${}", index + 1),
             Expr::Call(call) => self.call(call, out)?,
             Expr::And(items) => self.list("(", items, " AND ", ")", out)?,
             Expr::Or(items) => self.list("(", items, " OR ", ")", out)?,

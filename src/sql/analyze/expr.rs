@@ -160,7 +160,6 @@ pub struct Subquery {
 #[derive(Clone, Debug)]
 pub struct AggregateCall {
     /// Its name.
-    #[expect(dead_code, reason = "for plans, which do not show it yet")]
     pub name: &'static str,
     /// What it computes.
     pub kind: AggregateKind,

@@ -258,8 +258,8 @@ impl Analyzer<'_> {
 /// The query with those of its `WITH` that change rows before it.
 pub(super) fn with_changes(query: Query, ctes: Vec<Cte>) -> Query {
     let shared = |cte: Cte| {
-        let Cte { name, query, shared, .. } = cte;
-        shared.map(|number| SharedQuery { number, name, query })
+        let Cte { query, shared, .. } = cte;
+        shared.map(|number| SharedQuery { number, query })
     };
     let changes: Vec<SharedQuery> = ctes.into_iter().filter_map(shared).collect();
     if changes.is_empty() {

@@ -192,8 +192,6 @@ fn view_query(relation: &RelationDescriptor, environment: &dyn Environment) -> R
 pub struct Defined {
     /// Its text.
     pub text: String,
-    /// Its type.
-    pub ty: Type,
     /// Places of the columns that it reads.
     pub columns: Vec<usize>,
     /// Sequences and other relations that it names.
@@ -254,14 +252,15 @@ pub fn define(
     };
     let mut relations = Vec::new();
     named_relations(&mut copy, &mut relations);
-    let name =
-        |index: usize| over.columns.get(index).map(|(name, ..)| crate::sql::functions::quote_ident(name));
+    let name = |column: &super::expr::Column| {
+        over.columns.get(column.index).map(|(name, ..)| crate::sql::functions::quote_ident(name))
+    };
     let deparser = super::deparse::Deparser { column: &name, class: over.class_name };
     let Some(text) = deparser.text(&analysed) else {
         return analyzer.not_supported(Some(expr.at), "this expression in a definition");
     };
     let text = if into.is_none() && !text.starts_with('(') { format!("({text})") } else { text };
-    Ok(Defined { text, ty: analysed.ty(), columns, relations })
+    Ok(Defined { text, columns, relations })
 }
 
 fn named_relations(expr: &mut Expr, to: &mut Vec<u32>) {

@@ -134,8 +134,6 @@ pub struct SortKey {
 pub struct SharedQuery {
     /// Which, of those of the statement.
     pub number: usize,
-    /// Its name.
-    pub name: String,
     /// The query.
     pub query: Arc<Query>,
 }

@@ -17,12 +17,6 @@ impl Places {
         Self((0..width).map(Some).collect())
     }
 
-    /// These, then those of another side, whose rows stand behind this one's of so many columns.
-    pub fn join(&self, other: &Self, width: usize) -> Self {
-        let behind = other.0.iter().map(|place| place.map(|place| place + width));
-        Self(self.0.iter().copied().chain(behind).collect())
-    }
-
     /// Rewrites an expression over the analysed row.
     pub fn apply(&self, expr: &mut Expr) {
         expr.each_column(0, &mut |column| {

@@ -220,7 +220,6 @@ impl Planner<'_> {
             width: handed_up,
             filter,
             path,
-            rows: choice.rows,
         };
         for place in &mut places.0 {
             *place = place.filter(|place| *place < handed_up);

@@ -26,8 +26,6 @@ pub struct TableScan {
     pub filter: Option<Expr>,
     /// How they are found.
     pub path: Path,
-    /// How many rows are expected.
-    pub rows: f64,
 }
 
 /// How a table's rows are found.

@@ -230,7 +230,7 @@ impl Session {
         let plan = self.copied_plan(host, parsed, copy)?;
         let mut node: BoxNode = execute::start(&plan.plan);
         let mut ctx = self.context(host, Arc::from([]), parsed.source.text.clone());
-        let mut writer = Writer::new(&plan.fields, options.clone());
+        let writer = Writer::new(&plan.fields, options.clone());
         let mut file = match &copy.file {
             CopyFile::File(path) if !path.starts_with('/') => {
                 let message = "relative path not allowed for COPY to file";
