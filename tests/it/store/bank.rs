@@ -91,6 +91,7 @@ fn text(rng: &mut Rng) -> Vec<u8> {
     made_from(rng.next_u64() as u32, length as usize)
 }
 
+/// A text of so many bytes.
 pub fn made_from(seed: u32, length: usize) -> Vec<u8> {
     let mut random = seed;
     let mut next = || {

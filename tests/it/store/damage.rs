@@ -26,7 +26,7 @@ const STYLE: Style = Style { method: SyncMethod::Fdatasync, buffers: 64 };
 const TRANSFERS: i64 = 400;
 
 /// Bits of each file.
-const BITS: u64 = 12;
+const BITS: u64 = 6;
 
 fn a_flipped_bit_is_an_error_and_never_a_wrong_answer() {
     let mut rng = Seed::current().rng();
@@ -146,8 +146,9 @@ impl Flipped {
 
     fn must_be_told(&self) -> bool {
         let name = self.name();
-        // Where free space is need not be right, and is made anew.
-        !name.contains("_fsm")
+        // Where free space is need not be right, and is made anew; and of oversized values that are gone nobody reads.
+        let is_toast = ["1003", "1004", "2003", "2004"].iter().any(|file| name.contains(file));
+        !name.contains("_fsm") && !is_toast
     }
 
     /// The page as an error names it.

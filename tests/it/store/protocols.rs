@@ -120,7 +120,7 @@ fn transfer(bank: &mut Bank) {
     for (account, amount) in [(0, -AMOUNT), (1, AMOUNT)] {
         assert!(bank.add(account, amount, None).unwrap_or_else(|e| panic!("{e}")), "nobody else is there");
     }
-    bank.note(KEY, 0, 1, AMOUNT, &made_from(1, 10)).unwrap_or_else(|e| panic!("{e}"));
+    bank.note(KEY, 0, 1, AMOUNT, &made_from(5, 10)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Does not come true for a while, though nothing but the protocol is in its way.
