@@ -28,6 +28,9 @@ pub const TESTS: &[Test] = tests![
     the_log_is_flushed_by_every_method,
     a_log_that_cannot_be_written_is_a_panic,
     changed_settings_reach_running_sessions,
+    files_of_a_killed_session_are_gone,
+    each_transaction_has_a_virtual_id,
+    sizes_that_were_chosen_are_shown,
 ];
 
 fn session(server: &TestServer) -> Client {
@@ -490,4 +493,58 @@ fn changed_settings_reach_running_sessions() {
     let started = Instant::now();
     client.query("select pg_current_xact_id()");
     assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+}
+
+/// A contained death once left the file of an open transaction until the next start; every death is a crash restart now, whose
+/// recovery knows who made which file.
+fn files_of_a_killed_session_are_gone() {
+    let server = TestServer::start("");
+    let mut client = session(&server);
+    client.query("create table kept (i int)");
+    client.query("begin; create table lost (i int); insert into lost values (1)");
+    let paths = ["kept", "lost"].map(|table| {
+        let database = client.value("select oid from pg_database where datname = current_database()");
+        let file = client.value(&format!("select relfilenode from pg_class where relname = '{table}'"));
+        server.dir.join("base").join(database).join(file)
+    });
+    assert!(paths.iter().all(|path| path.exists()), "{paths:?}");
+    // What another session commits takes the record of it to the disk.
+    session(&server).query("select pg_current_xact_id()");
+    let pid: i32 = client.value("select pg_backend_pid()").parse().expect("a pid");
+    let starts = server.log().matches("ready to accept connections").count();
+    kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("it lives");
+    server.wait_for_log("ready to accept connections", starts + 1);
+    assert_eq!(paths.map(|path| path.exists()), [true, false]);
+    assert_eq!(session(&server).value("select count(*) from kept"), "0");
+}
+
+fn each_transaction_has_a_virtual_id() {
+    let server = TestServer::start("");
+    let (mut client, mut other) = (session(&server), session(&server));
+    let pid = client.value("select pg_backend_pid()");
+    let held = format!(
+        "select string_agg(virtualxid || ' ' || mode || ' ' || granted || ' ' || fastpath, ',') from pg_locks \
+         where locktype = 'virtualxid' and virtualxid = virtualtransaction and pid = {pid}"
+    );
+    assert_eq!(other.value(&held), "NULL", "it is in no transaction");
+    client.query("begin");
+    let first = other.value(&held);
+    assert!(first.ends_with(" ExclusiveLock true true"), "{first}");
+    client.query("select pg_advisory_xact_lock(1)");
+    let of_lock =
+        format!("select virtualtransaction from pg_locks where locktype = 'advisory' and pid = {pid}");
+    let lock_of = other.value(&of_lock);
+    assert_eq!(first.split(' ').next(), Some(&*lock_of));
+    client.query("commit; begin");
+    let second = other.value(&held);
+    assert_ne!(first, second, "another one");
+}
+
+fn sizes_that_were_chosen_are_shown() {
+    let server = TestServer::start("shared_buffers = 64MB\n");
+    let mut client = session(&server);
+    let sizes = "select bool_and(setting::int > 0 and source = 'default') from pg_settings \
+                 where name in ('wal_buffers', 'transaction_buffers')";
+    assert_eq!(client.value(sizes), "t");
+    assert!(client.value("show wal_buffers").ends_with('B'), "with a unit");
 }
