@@ -10,6 +10,10 @@ use crate::sql::views::SystemView;
 
 use super::Defining;
 
+/// How often a database is looked at that somebody is in, and after how long again: as in PostgreSQL, five seconds in all.
+const MOST_LOOKS: u32 = 50;
+const BETWEEN_LOOKS_US: i64 = 100_000;
+
 /// What a statement says of a new database.
 struct Said {
     owner: Option<String>,
@@ -26,7 +30,7 @@ impl Defining<'_> {
         let said = self.database_options(options)?;
         let facts = self.host.facts();
         let (user, superuser) = (facts.user.clone(), facts.superuser);
-        let sessions = self.sessions()?;
+        let sessions = self.sessions_beside(&said.template)?;
         with_tables(self.host, |access| {
             let roles = access.cx.roles()?;
             if !roles.by_name(&user).is_some_and(|role| role.superuser || role.create_db) {
@@ -60,7 +64,7 @@ impl Defining<'_> {
         }
         let facts = self.host.facts();
         let (user, superuser) = (facts.user.clone(), facts.superuser);
-        let sessions = self.sessions()?;
+        let sessions = self.sessions_beside(&name.text)?;
         let is_there = with_tables(self.host, |access| {
             let Some((_, row)) = access.cx.database_by_name(&name.text)? else {
                 return if if_exists {
@@ -84,14 +88,33 @@ impl Defining<'_> {
         Ok(true)
     }
 
+    /// The databases that other sessions are in. One that is on its way out of this database is waited for a while, as a
+    /// client that has just left believes itself gone.
+    fn sessions_beside(&mut self, name: &str) -> Result<Vec<u32>> {
+        let found = with_tables(self.host, |access| access.cx.database_by_name(name))?;
+        let oid = found.map_or(0, |(_, row)| row.oid);
+        let mut sessions = self.sessions()?;
+        for _ in 0..MOST_LOOKS {
+            if !sessions.contains(&oid) {
+                break;
+            }
+            let until = self.host.now().saturating_add(BETWEEN_LOOKS_US);
+            self.host.sleep_until(until)?;
+            sessions = self.sessions()?;
+        }
+        Ok(sessions)
+    }
+
     /// The databases that other sessions are in.
     fn sessions(&mut self) -> Result<Vec<u32>> {
         let own = Datum::Int4(self.host.facts().pid);
         let rows = self.host.rows(SystemView::Activity)?;
         let others = rows.into_iter().filter(|row| row.get(2) != Some(&own));
-        Ok(others
-            .filter_map(|row| if let Some(Datum::Oid(oid)) = row.first() { Some(*oid) } else { None })
-            .collect())
+        let databases = others.filter_map(|row| match row.first() {
+            Some(Datum::Oid(oid)) => Some(*oid),
+            _ => None,
+        });
+        Ok(databases.collect())
     }
 
     fn database_options(&mut self, options: &[DefinitionOption]) -> Result<Said> {
