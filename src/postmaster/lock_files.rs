@@ -49,6 +49,46 @@ pub fn check_data_dir(data_dir: &Path) -> report::Result<()> {
     Ok(())
 }
 
+/// Whether the directory is of this major version, in PostgreSQL's words; `own` is the whole version.
+///
+/// # Errors
+/// FATAL if not, before anything in it is changed.
+pub fn check_version(data_dir: &Path, own: &str) -> report::Result<()> {
+    let path = data_dir.join("PG_VERSION");
+    let shown = path.display();
+    let invalid = |detail: String| {
+        let text = format!("\"{}\" is not a valid data directory", data_dir.display());
+        Report::fatal(SqlState::INVALID_PARAMETER_VALUE, text).with_detail(detail)
+    };
+    let content = fs::read(&path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => invalid(format!("File \"{shown}\" is missing.")),
+        _ => Report::fatal(SqlState::IO_ERROR, format!("could not open file \"{shown}\": {e}")),
+    })?;
+    let content = String::from_utf8_lossy(&content);
+    let major = |version: &str| {
+        let digits = version.trim_start().split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse::<u32>().ok())
+    };
+    let Some(found) = major(&content) else {
+        let report = invalid(format!("File \"{shown}\" does not contain valid data."));
+        return Err(report.with_hint("You might need to initdb."));
+    };
+    if Some(found) == major(own) {
+        return Ok(());
+    }
+    let detail = format!(
+        "The data directory was initialized by PostgreSQL version {}, which is not compatible with this version {own}.",
+        content.split_whitespace().next().unwrap_or_default()
+    );
+    let message = "database files are incompatible with server";
+    Err(Report::fatal(SqlState::INVALID_PARAMETER_VALUE, message).with_detail(detail))
+}
+
+/// Whether the directory had a server of ours already, and so has its lock.
+pub fn was_used(data_dir: &Path) -> bool {
+    data_dir.join(INSTANCE_LOCK).exists()
+}
+
 /// Takes the instance lock. It is never unlocked by hand.
 ///
 /// # Errors

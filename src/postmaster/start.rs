@@ -11,7 +11,7 @@ use shmem_layout::{AutovacuumBoard, AutovacuumPlace, SlotIndex, WorkerSlot};
 use super::background_workers::WorkerList;
 use super::children::Source;
 use super::listen::{self, Addresses, Listening};
-use super::lock_files::{PidFileGuard, check_data_dir, lock_instance};
+use super::lock_files::{PidFileGuard, check_data_dir, check_version, lock_instance, was_used};
 use super::log_pipe::{LogPipe, RunningLogger};
 use super::options_file;
 use super::server_loop::{End, Incarnation};
@@ -148,9 +148,14 @@ fn start_with(
     let data_dir = std::path::absolute(&options.data_dir).map_err(|e| fatal_io("data directory", &e))?;
     std::env::set_current_dir(&data_dir).map_err(|e| fatal_io("data directory", &e))?;
     check_data_dir(&data_dir)?;
+    check_version(&data_dir, settings.get(config::SERVER_VERSION))?;
+    let read_control = || ControlFile::read(Path::new(""), &Files::new());
+    if !was_used(&data_dir) {
+        // Before anything is changed; beside a server that runs, that is what is to be said first.
+        read_control()?;
+    }
     let lock = lock_instance(&data_dir)?;
-    // Before anything is changed.
-    let fastest_sync = ControlFile::read(Path::new(""), &Files::new())?.sync_method;
+    let fastest_sync = read_control()?.sync_method;
     let is_chosen = !settings.is_default(config::WAL_SYNC_METHOD);
     settings.set_computed(config::WAL_SYNC_METHOD, fastest_sync.name())?;
     settings.set_computed(config::DATA_CHECKSUMS, "on")?;

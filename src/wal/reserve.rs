@@ -247,4 +247,36 @@ mod models {
             }
         });
     }
+
+    /// A commit whose record lies before the redo position has its fate where the checkpointer finds it; redo begins behind
+    /// its record.
+    #[test]
+    fn a_checkpoint_misses_no_commit() {
+        run_model("wal::a_checkpoint_misses_no_commit", Some(3), 20_000, || {
+            let world = World::new(2);
+            let committer = {
+                let world = Arc::clone(&world);
+                thread::spawn(move || {
+                    let (reservations, slot) = (world.reservations(), &world.slots[0]);
+                    slot.committing.store(reservations.insert_position().usable(), SeqCst);
+                    let start = reservations.reserve(slot, 2);
+                    world.log.write(start.usable(), b"cc");
+                    reservations.clear(slot);
+                    world.pages[0].store(1, Ordering::Relaxed);
+                    slot.committing.store(0, SeqCst);
+                    start
+                })
+            };
+            let reservations = world.reservations();
+            let redo = reservations.reserve(&world.slots[1], 2);
+            world.log.write(redo.usable(), b"rr");
+            reservations.clear(&world.slots[1]);
+            while !reservations.is_over_below(redo) {
+                yield_now();
+            }
+            let is_stamped = world.pages[0].load(Ordering::Relaxed) == 1;
+            let start = committer.join().unwrap();
+            assert!(is_stamped || start >= redo, "redo begins behind a commit that the map does not have");
+        });
+    }
 }

@@ -5,6 +5,7 @@ mod archiving;
 mod connections;
 mod drivers;
 pub mod durability;
+mod faults;
 mod lifecycle;
 mod store;
 mod twophase;
@@ -21,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 17] = [
+pub const TESTS: [&[Test]; 18] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
@@ -35,6 +36,7 @@ pub const TESTS: [&[Test]; 17] = [
     connections::differ::TESTS,
     connections::tcp::TESTS,
     durability::TESTS,
+    faults::TESTS,
     workers::TESTS,
     users::TESTS,
     drivers::TESTS[0],

@@ -10,12 +10,14 @@ mod kills;
 mod late_disk;
 mod log_damage;
 mod power_failure;
+mod protocols;
+mod random_rows;
 mod store_world;
 
 use crate::harness::Test;
 
 /// All tests of the store.
-pub const TESTS: [&[Test]; 7] = [
+pub const TESTS: [&[Test]; 9] = [
     power_failure::TESTS,
     kills::TESTS,
     definitions::TESTS,
@@ -23,4 +25,6 @@ pub const TESTS: [&[Test]; 7] = [
     full_disk::TESTS,
     damage::TESTS,
     log_damage::TESTS,
+    protocols::TESTS,
+    random_rows::TESTS,
 ];

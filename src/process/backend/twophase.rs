@@ -2,18 +2,12 @@
 
 use super::host::{Backend, now};
 use crate::access::{relation_files, twophase};
-use crate::auth::databases::Database;
 use crate::auth::roles::RolesFile;
 use crate::report::{Report, Result, SqlState};
 use crate::sql::types::{Datum, Row};
 use crate::txn::Xid;
 use crate::txn::locks::OwnerIndex;
 use crate::txn::prepared::{Finish, Finisher, PreparedState};
-
-fn database_name(databases: &[Database], oid: u32) -> Datum {
-    let database = databases.iter().find(|database| database.oid == oid);
-    database.map_or(Datum::Null, |database| Datum::text(database.name.as_ref()))
-}
 
 impl Backend<'_, '_, '_> {
     /// This session, as those see it who may end a transaction.
@@ -58,15 +52,21 @@ impl Backend<'_, '_, '_> {
         if prepared.is_empty() {
             return Ok(Vec::new());
         }
-        let roles = RolesFile::read(&self.ctx.server.data_dir)?;
-        let name_of = |oid| roles.by_oid(oid).map(|role| Datum::text(role.name.as_str()));
+        let file = RolesFile::read(&self.ctx.server.data_dir)?;
+        let role = |oid| {
+            file.roles().iter().find(|role| role.oid == oid).map(|role| Datum::text(role.name.as_str()))
+        };
+        let database = |oid| {
+            let named = file.databases().iter().find(|database| database.oid == oid);
+            named.map(|database| Datum::text(&*database.name))
+        };
         let row = |row: crate::txn::prepared::PreparedRow| {
             vec![
                 Datum::Oid(row.xid.number() as u32),
                 Datum::text(row.gid),
                 Datum::Timestamptz(row.prepared),
-                name_of(row.role).unwrap_or(Datum::Null),
-                database_name(roles.databases(), row.database),
+                role(row.role).unwrap_or(Datum::Null),
+                database(row.database).unwrap_or(Datum::Null),
             ]
         };
         Ok(prepared.into_iter().map(row).collect())

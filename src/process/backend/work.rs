@@ -146,6 +146,12 @@ impl<'s> Work<'s> {
     /// # Errors
     /// It is to be rolled back.
     pub fn prepare(&mut self, ctx: &ProcessContext<'s>, gid: &str, by: Finisher, now: i64) -> Result<()> {
+        // Others would have to hear of them when it is committed, by whoever does that.
+        if self.store.as_deref().is_some_and(|store| store.catalog.has_changes()) {
+            return Err(Report::not_supported(
+                "PREPARE TRANSACTION behind changes of definitions is not supported",
+            ));
+        }
         // Even one that has done nothing has an id then.
         self.begin(ctx);
         let Some(store) = self.store.as_deref_mut() else { return Ok(()) };

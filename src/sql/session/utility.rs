@@ -41,6 +41,7 @@ impl Session {
                     checkpoint(host)?;
                     return Ok(Output::Done(definition.tag()));
                 }
+                Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
                 Definition::Declare { name, options, query } => {
                     self.declare(host, parsed, name, options, query)?;
                     return Ok(Output::Done(definition.tag()));

@@ -4,7 +4,7 @@
 pub mod programs;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn control(server: &TestServer) -> ControlFile {
     ControlFile::read(&server.dir, &Files::new()).expect("a good control file")
 }
 
-fn in_order(log: &str, lines: &[&str]) {
+pub fn in_order(log: &str, lines: &[&str]) {
     let mut at = 0;
     for line in lines {
         let found = log[at..].find(line).unwrap_or_else(|| panic!("{line:?} is not there in order:\n{log}"));
@@ -295,7 +295,7 @@ fn an_immediate_stop_is_recovered_from() {
 }
 
 /// The start of a server in this directory ends with this, and changes nothing in it.
-fn is_refused(server: &mut TestServer, expected: &[&str]) {
+pub fn is_refused(server: &mut TestServer, expected: &[&str]) {
     let before = snapshot(&server.dir);
     server.launch();
     assert_eq!(server.wait(), Some(1), "{}", server.log());
@@ -304,16 +304,17 @@ fn is_refused(server: &mut TestServer, expected: &[&str]) {
     fs::remove_file(server.log_path()).expect("it was there");
 }
 
-/// Names, lengths and contents of everything but the lock.
-fn snapshot(dir: &PathBuf) -> Vec<(PathBuf, Vec<u8>)> {
+/// Names, lengths, modes and contents of everything.
+pub fn snapshot(dir: &PathBuf) -> Vec<(PathBuf, u32, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("a folder").flatten() {
         let path = entry.path();
+        let mode = fs::symlink_metadata(&path).expect("it is there").mode();
         if path.is_dir() {
-            found.push((path.clone(), Vec::new()));
+            found.push((path.clone(), mode, Vec::new()));
             found.extend(snapshot(&path));
-        } else if !path.ends_with("tuskd.lock") {
-            found.push((path.clone(), fs::read(&path).expect("readable")));
+        } else {
+            found.push((path.clone(), mode, fs::read(&path).expect("readable")));
         }
     }
     found.sort();
@@ -420,12 +421,12 @@ fn a_full_disk_is_an_error_and_no_loss() -> Result<(), Skip> {
 }
 
 /// A file system of a test's own, unmounted with it.
-struct Mount {
-    path: PathBuf,
+pub struct Mount {
+    pub path: PathBuf,
 }
 
 impl Mount {
-    fn of_tmpfs(name: &str, size: &str) -> Result<Option<Self>, Skip> {
+    pub fn of_tmpfs(name: &str, size: &str) -> Result<Option<Self>, Skip> {
         if !rustix::process::geteuid().is_root() {
             return Err(Skip("only root can mount a small file system".to_owned()));
         }
@@ -444,7 +445,7 @@ impl Mount {
         }
     }
 
-    fn run(&self, args: &[&str]) -> bool {
+    pub fn run(&self, args: &[&str]) -> bool {
         let status = std::process::Command::new("mount").args(args).arg(&self.path).status();
         status.is_ok_and(|status| status.success())
     }

@@ -35,7 +35,7 @@ fn session(server: &TestServer) -> Client {
 }
 
 /// Waits until a query answers this.
-fn wait_for(client: &mut Client, sql: &str, expected: &str) {
+pub fn wait_for(client: &mut Client, sql: &str, expected: &str) {
     let started = Instant::now();
     loop {
         let value = client.value(sql);

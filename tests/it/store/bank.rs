@@ -21,12 +21,12 @@ use tuskd::txn::session::{CommitOptions, Isolation};
 use crate::harness::Rng;
 
 pub const ACCOUNTS: i64 = 40;
-const START: i64 = 1000;
+pub const START: i64 = 1000;
 
 /// Of one session: the tables, and its transactions.
 pub struct Bank {
     pub store: &'static Store<'static>,
-    session: StoreSession<'static, 'static>,
+    pub session: StoreSession<'static, 'static>,
     accounts: Table<'static, 'static>,
     transfers: Table<'static, 'static>,
     row: Vec<u8>,
@@ -48,7 +48,8 @@ impl Watcher for Running {
     }
 }
 
-fn table(
+/// A table with an index that has each key once, and perhaps another.
+pub fn table(
     store: &'static Store<'static>,
     number: u32,
     storages: &[ColumnStorage],
@@ -90,7 +91,7 @@ fn text(rng: &mut Rng) -> Vec<u8> {
     made_from(rng.next_u64() as u32, length as usize)
 }
 
-fn made_from(seed: u32, length: usize) -> Vec<u8> {
+pub fn made_from(seed: u32, length: usize) -> Vec<u8> {
     let mut random = seed;
     let mut next = || {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -136,32 +137,45 @@ impl Bank {
         self.commit().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    fn begin(&mut self) {
+    /// Begins a transaction.
+    pub fn begin(&mut self) {
         self.session.transaction.begin(Isolation::ReadCommitted, false);
         self.command = 1;
     }
 
-    fn commit(&mut self) -> Result<()> {
+    /// Commits it, and waits for the disk.
+    pub fn commit(&mut self) -> Result<()> {
         let options = CommitOptions { synchronous: true, ..CommitOptions::default() };
         self.session.transaction.commit(options)?;
         self.session.locks.release_transaction(self.store.me);
         Ok(())
     }
 
-    fn abort(&mut self) -> Result<()> {
+    /// Rolls it back.
+    pub fn abort(&mut self) -> Result<()> {
         let aborted = self.session.transaction.abort(0);
         self.session.locks.release_transaction(self.store.me);
         aborted
     }
 
-    fn view(&mut self) -> Result<ReadView> {
+    /// What the next statement sees.
+    pub fn view(&mut self) -> Result<ReadView> {
         self.command += 1;
         let snapshot = self.session.transaction.statement_snapshot()?;
         Ok(ReadView { snapshot, command: self.command })
     }
 
+    /// What an account has, as a view shows it.
+    pub fn balance(&mut self, account: i64, view: ReadView) -> i64 {
+        let keys = [ScanKey::new(0, ScanOp::Equal, Datum::Int64(account))];
+        let Self { accounts, session, .. } = self;
+        let layout = accounts.layout().clone();
+        let found = accounts.lookup(session, 0, &keys, view, |row| int(&layout, row, 1));
+        found.unwrap_or_else(|e| panic!("{e}")).expect("no account ever goes").1
+    }
+
     /// Changes an account, and its text if there is a new one; `false` if somebody else was first.
-    fn add(&mut self, account: i64, amount: i64, new_text: Option<&[u8]>) -> Result<bool> {
+    pub fn add(&mut self, account: i64, amount: i64, new_text: Option<&[u8]>) -> Result<bool> {
         let view = self.view()?;
         let keys = [ScanKey::new(0, ScanOp::Equal, Datum::Int64(account))];
         let Self { accounts, session, row, command, store, .. } = self;
@@ -185,7 +199,8 @@ impl Bank {
         Ok(matches!(written, Written::Done(_)))
     }
 
-    fn note(
+    /// Writes a transfer down.
+    pub fn note(
         &mut self,
         (who, number): TransferKey,
         from: i64,
@@ -329,7 +344,8 @@ impl Bank {
     }
 }
 
-fn int(layout: &RowLayout, row: &[u8], column: usize) -> i64 {
+/// A number of a row.
+pub fn int(layout: &RowLayout, row: &[u8], column: usize) -> i64 {
     let value = RowReader::new(layout, row).and_then(|mut reader| reader.get(column));
     match value.unwrap_or_else(|e| panic!("{e}")) {
         Datum::Int64(value) => value,

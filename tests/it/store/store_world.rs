@@ -15,6 +15,7 @@ use tuskd::access::engine::{EngineSize, LOG_FOLDER, StoreSettings};
 use tuskd::access::managers::managers;
 use tuskd::access::recovery::Recovery;
 use tuskd::access::{Engine, Store, StoreSession, map_files};
+use tuskd::ipc::death;
 use tuskd::ipc::slots::SlotTable;
 use tuskd::ipc::{Ipc, Proc};
 use tuskd::os::file::Files;
@@ -23,8 +24,10 @@ use tuskd::report::{Report, Result, SqlState};
 use tuskd::shmem::{HugePages, Plan, RegionSpec, Segment};
 use tuskd::storage::buffer::Unpaced;
 use tuskd::sync::{AtomicU64, Ordering};
+use tuskd::txn::cleanup::Remains;
+use tuskd::txn::locks::OwnerIndex;
 use tuskd::txn::serializable::Granularity;
-use tuskd::wal::{Beginning, FlushSettings, Incarnation, SyncMethod, WalReader};
+use tuskd::wal::{Beginning, FlushSettings, Incarnation, Lsn, SyncMethod, WalReader};
 
 pub const PROCESSES: usize = 16;
 
@@ -224,6 +227,31 @@ impl StoreWorld {
                 process::exit_now(if lived.is_ok() { 0 } else { 101 })
             }
         }
+    }
+
+    /// What a cleaner does about a process that killed itself; what became of its transaction. `None`: it died in a critical
+    /// section, which is a crash restart's.
+    pub fn clean_up(self, store: &'static Store<'static>, worker: &Worker) -> Option<Remains> {
+        worker.child.pidfd.wait().expect("our child");
+        let (me, engine, dead) = (store.me, self.engine, worker.id);
+        let report = death::examine(self.ipc, dead).expect("its slot is still its own");
+        if report.critical_sections != 0 {
+            return None;
+        }
+        let is_dead = |slot| slot == dead.slot();
+        death::clean_up(self.ipc, me, dead, &is_dead).expect("outside critical sections");
+        engine.wal.clean_up_dead(me, dead);
+        engine.pool.clean_up(me, dead, &is_dead).expect("everybody else moves");
+        let owner = OwnerIndex::of_process(dead.slot());
+        let remains = store.transactions.end_for_the_dead(&mut store.log.clone(), owner, 0);
+        let remains = remains.unwrap_or_else(|e| panic!("{e}"));
+        if let Remains::ToComplete(_, lsn) = remains {
+            store.log.make_durable(Lsn::new(lsn.bytes())).unwrap_or_else(|e| panic!("{e}"));
+        }
+        engine.locks.release_all_of(me, owner);
+        store.transactions.bury(owner);
+        self.table.borrow_mut().release(dead);
+        Some(remains)
     }
 
     /// Waits for an orderly end.
