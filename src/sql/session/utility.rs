@@ -53,7 +53,6 @@ impl Session {
                     self.upkeep(host, &parsed.source, (*is_analyze, options), tables)?;
                     return Ok(Output::Done(definition.tag()));
                 }
-                Definition::TwoPhase { what, gid } => return self.two_phase(host, what, gid),
                 definition => {
                     let done = self.define(host, parsed, definition)?;
                     return done.map(Output::Done).ok_or_else(|| refusal(parsed, &definition.tag()));
