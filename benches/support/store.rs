@@ -105,8 +105,8 @@ pub fn recover(store: &'static Store<'static>) -> u64 {
     let folder = directory.join(LOG_FOLDER);
     let mut recovery = Recovery::new(store, managers(), &copy);
     let reader = WalReader::of_incarnation(&folder, copy.timeline, copy.redo, copy.incarnation);
-    let mut ahead = ReadAhead::new(reader);
-    while let Some(record) = ahead.next(&store.storage).expect("a log") {
+    let mut ahead = ReadAhead::new(reader, &store.storage);
+    while let Some(record) = ahead.next().expect("a log") {
         recovery.replay(&record).expect("redo");
     }
     let changes = recovery.changes();

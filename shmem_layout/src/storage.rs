@@ -96,8 +96,10 @@ pub struct StorageShared {
     pub clock: AtomicU64,
     /// Buffers claimed for a page since the start.
     pub claims: AtomicU64,
+    /// The background writer, while it sleeps long: whoever claims a buffer wakes it. 0: nobody is to be woken.
+    pub sleeper: AtomicU64,
     /// Zero; keeps others' writes off the hand's line.
-    pub reserved_clock: [u64; 6],
+    pub reserved_clock: [u64; 5],
 
     /// Relation files removed or cut off since the start: open descriptors may be of files that are no more.
     pub removals: AtomicU64,
@@ -109,20 +111,24 @@ pub struct StorageShared {
     pub syncs_by_writers: AtomicU64,
     /// Guards the table of files to be synced.
     pub sync_table: LwLockState,
+    /// Writes to relations' files, extensions and cuts included, that were begun since the start.
+    pub writes: AtomicU64,
     /// Zero.
-    pub reserved: [u8; 16],
+    pub reserved: [u8; 8],
 }
 
 shared_layout!(StorageShared, size 128, align 64, {
     0 => clock: AtomicU64,
     8 => claims: AtomicU64,
-    16 => reserved_clock: [u64; 6],
+    16 => sleeper: AtomicU64,
+    24 => reserved_clock: [u64; 5],
     64 => removals: AtomicU64,
     72 => checkpoint: AtomicU64,
     80 => sync_failure: AtomicU64,
     88 => syncs_by_writers: AtomicU64,
     96 => sync_table: LwLockState,
-    112 => reserved: [u8; 16],
+    112 => writes: AtomicU64,
+    120 => reserved: [u8; 8],
 });
 
 /// A file that waits to be synced, or to be removed after the next checkpoint.

@@ -130,9 +130,17 @@ impl<'a, 's> Redo<'a, 's> {
     /// XX001 if the record does not name it, and if the page is damaged and the record has no image of it.
     pub fn block(&self, record: &Record<'_>, id: u8) -> Result<RedoPage<'a, 's>> {
         let block = record.block(id).ok_or_else(|| self.malformed(record))?;
-        let tag = self.tag(record, &block)?;
+        self.block_of(record, &block)
+    }
+
+    /// The same for a reference that was looked up already.
+    ///
+    /// # Errors
+    /// As [`Self::block`].
+    pub fn block_of(&self, record: &Record<'_>, block: &BlockReference<'_>) -> Result<RedoPage<'a, 's>> {
+        let tag = self.tag(record, block)?;
         if block.flags.contains(BlockFlags::APPLY_IMAGE) {
-            return self.restore(record, &block, tag).map(RedoPage::Done);
+            return self.restore(record, block, tag).map(RedoPage::Done);
         }
         if block.flags.contains(BlockFlags::WILL_INIT) {
             self.make_long_enough(tag)?;

@@ -42,7 +42,7 @@ use crate::process::quit_messages;
 use crate::process::server::{Listener, Server};
 use crate::process::settings::log_config;
 use crate::process::spare_count::SpareCount;
-use crate::process::store::engine_size;
+use crate::process::store::{engine_size, show_sizes};
 use crate::process::title::{CAPACITY, Title};
 use crate::process::workers::{BackgroundWorker, WorkerFunction, Workers};
 use crate::report::{self, Report, ReportExt, Severity, SqlState};
@@ -454,7 +454,9 @@ impl Postmaster {
             return Err(too_many_processes(sessions, autovacuum_workers, workers));
         }
         let mut specs = Ipc::region_specs(slots);
-        specs.extend(Engine::region_specs(engine_size(&self.settings, slots)));
+        let size = engine_size(&self.settings, slots);
+        show_sizes(&mut self.settings, size)?;
+        specs.extend(Engine::region_specs(size));
         specs.push(RegionSpec::of::<Activity>("activities", 1, slots));
         specs.push(RegionSpec::of::<CancelKeyRecord>("cancel keys", 1, slots));
         specs.push(RegionSpec::of::<ConnectionPlace>("connections", 1, sessions));

@@ -32,7 +32,8 @@ pub struct Activity {
     state_change_us: AtomicU64,
     client_port: AtomicU32,
     tls_bits: AtomicU32,
-    reserved: [u8; 8],
+    /// Transactions that were begun there; never set back, so that a number names one.
+    transactions: AtomicU64,
     user_name: Text<8>,
     database_name: Text<8>,
     application_name: Text<8>,
@@ -57,7 +58,7 @@ shared_layout!(Activity, size 1728, align 64, {
     40 => state_change_us: AtomicU64,
     48 => client_port: AtomicU32,
     52 => tls_bits: AtomicU32,
-    56 => reserved: [u8; 8],
+    56 => transactions: AtomicU64,
     64 => user_name: [AtomicU64; 8],
     128 => database_name: [AtomicU64; 8],
     192 => application_name: [AtomicU64; 8],
@@ -123,6 +124,7 @@ pub struct ActivityRow {
     pub user: u32,
     pub backend_start_us: u64,
     pub transaction_start_us: u64,
+    pub transactions: u64,
     pub query_start_us: u64,
     pub state_change_us: u64,
     pub client_port: u32,
@@ -241,6 +243,7 @@ impl Activity {
             transaction_start_us: number(&self.transaction_start_us),
             query_start_us: number(&self.query_start_us),
             state_change_us: number(&self.state_change_us),
+            transactions: number(&self.transactions),
             client_port: self.client_port.load(Ordering::Relaxed),
             user_name: text(&self.user_name),
             database_name: text(&self.database_name),
@@ -345,6 +348,11 @@ impl ActivityWriter<'_> {
 
     /// A transaction begins (or ends, with 0).
     pub fn set_transaction_start(self, us: u64) {
-        self.change(|record| record.transaction_start_us.store(us, Ordering::Relaxed));
+        self.change(|record| {
+            if us != 0 {
+                record.transactions.fetch_add(1, Ordering::Relaxed);
+            }
+            record.transaction_start_us.store(us, Ordering::Relaxed);
+        });
     }
 }

@@ -1,7 +1,8 @@
 //! The background writer: writes dirty buffers ahead of the clock hand, so that sessions rarely have to.
 //!
 //! Started by the postmaster always, from startup on. SIGTERM ends it with 0, also in the middle of its delay; in an emergency
-//! SIGQUIT at once. Its crash is a crash restart. When nobody wants buffers it sleeps longer.
+//! SIGQUIT at once. Its crash is a crash restart. When nobody wants buffers it sleeps longer, until
+//! somebody does.
 
 use std::time::Duration;
 
@@ -49,7 +50,13 @@ impl Cleaner<'_> {
         self.idle_rounds = if claims == self.claims { self.idle_rounds + 1 } else { 0 };
         self.claims = claims;
         let delay = Duration::from_millis(ctx.settings.millis(config::BGWRITER_DELAY) as u64);
-        let nap = if self.idle_rounds >= ROUNDS_AWAKE { delay * HIBERNATION } else { delay };
+        let hibernates = self.idle_rounds >= ROUNDS_AWAKE && {
+            let pool = &self.store.engine.pool;
+            pool.wake_at_claim(ctx.me);
+            // Who claimed one before that did not wake this process.
+            pool.claims() == self.claims
+        };
+        let nap = if hibernates { delay * HIBERNATION } else { delay };
         NextWait::Until(Some(Monotonic::now().saturating_add(nap)))
     }
 }

@@ -28,6 +28,7 @@ use crate::ipc::{Interrupts, WaitEvent};
 use crate::os::file::Files;
 use crate::os::process;
 use crate::report::{Report, Result, Severity, SqlState};
+use crate::storage::StorageSession;
 use crate::sync::Monotonic;
 use crate::wal::{Beginning, Incarnation, Lsn, SegmentNumber, WalReader, segments};
 
@@ -85,7 +86,7 @@ fn recover(ctx: &mut ProcessContext<'_>, store: &Store<'_>) -> std::result::Resu
     let checkpoint = read_checkpoint(folder, &control)?;
     let mut recovery = Recovery::new(store, managers(), &checkpoint);
     twophase::read_all(Path::new(""))?.into_iter().for_each(|state| recovery.add_prepared(state));
-    let mut replay = Replay::new(ctx, folder, &control, was_stopped);
+    let mut replay = Replay::new(ctx, recovery.storage(), &control, was_stopped);
     let end = replay.run(ctx, &mut recovery)?;
     let has_changed = replay.has_begun;
     recovery.finish()?;
@@ -116,8 +117,8 @@ fn read_checkpoint(folder: &Path, control: &ControlFile) -> Result<CheckPoint> {
 }
 
 /// Reading and replaying, with what the log is told of it.
-struct Replay {
-    ahead: ReadAhead,
+struct Replay<'a, 's> {
+    ahead: ReadAhead<'a, 's>,
     redo: Lsn,
     checkpoint: Lsn,
     was_stopped: bool,
@@ -129,20 +130,24 @@ struct Replay {
     told: Monotonic,
 }
 
-impl Replay {
-    fn new(ctx: &ProcessContext<'_>, folder: &Path, control: &ControlFile, was_stopped: bool) -> Self {
+impl<'a, 's> Replay<'a, 's> {
+    fn new(
+        ctx: &ProcessContext<'_>,
+        storage: &'a StorageSession<'s>,
+        control: &ControlFile,
+        was_stopped: bool,
+    ) -> Self {
+        let folder = Path::new(LOG_FOLDER);
         let copy = control.checkpoint_copy;
         if !was_stopped {
             ctx.log(&Report::log(messages::NOT_PROPERLY_SHUT_DOWN));
         }
         let now = Monotonic::now();
         Self {
-            ahead: ReadAhead::new(WalReader::of_incarnation(
-                folder,
-                copy.timeline,
-                copy.redo,
-                copy.incarnation,
-            )),
+            ahead: ReadAhead::new(
+                WalReader::of_incarnation(folder, copy.timeline, copy.redo, copy.incarnation),
+                storage,
+            ),
             redo: copy.redo,
             checkpoint: control.checkpoint,
             was_stopped,
@@ -160,7 +165,7 @@ impl Replay {
         ctx: &mut ProcessContext<'_>,
         recovery: &mut Recovery<'_, '_>,
     ) -> std::result::Result<LogEnd, Ended> {
-        while let Some(record) = self.ahead.next(recovery.storage())? {
+        while let Some(record) = self.ahead.next()? {
             recovery.replay(&record)?;
             if !self.has_begun && recovery.changes() > 0 {
                 self.has_begun = true;

@@ -13,8 +13,9 @@ use crate::access::engine::{EngineSize, StoreSettings};
 use crate::config::{self, Settings};
 use crate::os::file::Files;
 use crate::os::uring::Ring;
-use crate::report::{Report, Severity, SqlState};
+use crate::report::{Report, Result, Severity, SqlState};
 use crate::storage::files::SEGMENT_BLOCKS;
+use crate::storage::ids::PAGE_SIZE;
 use crate::wal::lsn::SEGMENT;
 use crate::wal::{FlushSettings, MIN_RING, SyncMethod};
 
@@ -29,7 +30,10 @@ pub fn engine_size(settings: &Settings, processes: usize) -> EngineSize {
     let buffers = settings.get(config::SHARED_BUFFERS) as usize;
     let wal_buffers = match settings.bytes(config::WAL_BUFFERS) {
         // As PostgreSQL chooses, but room for everybody.
-        ..0 => (buffers / 32 * 8192).clamp(MIN_RING, SEGMENT as usize).max(processes * 2 * RING_PER_PROCESS),
+        ..0 => (buffers / 32 * PAGE_SIZE)
+            .clamp(MIN_RING, SEGMENT as usize)
+            .max(processes * 2 * RING_PER_PROCESS)
+            .next_multiple_of(PAGE_SIZE),
         bytes => bytes as usize,
     };
     let map_pages = match settings.get(config::TRANSACTION_BUFFERS) {
@@ -45,6 +49,20 @@ pub fn engine_size(settings: &Settings, processes: usize) -> EngineSize {
         locks_per_transaction: settings.get(config::MAX_LOCKS_PER_TRANSACTION) as usize,
         reads_per_transaction: settings.get(config::MAX_PRED_LOCKS_PER_TRANSACTION) as usize,
     }
+}
+
+/// Says in the settings which sizes were chosen where nobody chose any, so that `SHOW` tells them.
+///
+/// # Errors
+/// As any setting.
+pub fn show_sizes(settings: &mut Settings, size: EngineSize) -> Result<()> {
+    if settings.is_default(config::WAL_BUFFERS) {
+        settings.set_computed(config::WAL_BUFFERS, &(size.wal_buffers / PAGE_SIZE).to_string())?;
+    }
+    if settings.is_default(config::TRANSACTION_BUFFERS) {
+        settings.set_computed(config::TRANSACTION_BUFFERS, &size.map_pages.to_string())?;
+    }
+    Ok(())
 }
 
 /// How a process makes the log durable: the setting, or where nobody set it, what `init` found to be fastest.
@@ -146,7 +164,14 @@ mod tests {
         let settings = Settings::default();
         let size = engine_size(&settings, 188);
         assert_eq!((size.buffers, size.map_pages, size.prepared), (16_384, 128, 0));
-        assert_eq!(size.wal_buffers, 188 * 80_000, "room for everybody");
+        let room_for_everybody = (188_usize * 80_000).next_multiple_of(8192);
+        assert_eq!(size.wal_buffers, room_for_everybody);
+        let mut shown = Settings::default();
+        show_sizes(&mut shown, size).expect("settings take it");
+        assert_eq!(engine_size(&shown, 188), size, "a crash restart comes to the same");
+        let texts =
+            ["wal_buffers", "transaction_buffers"].map(|name| shown.show(name, true).expect("a setting").1);
+        assert_eq!(texts, ["14688kB", "1MB"]);
         assert_eq!(engine_size(&settings, 10).wal_buffers, 4 << 20, "as PostgreSQL chooses");
     }
 

@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use shmem_layout::StorageCounts;
 
-use super::buffer::BufferPool;
-use super::buffer::Pins;
+use super::buffer::{BufferPool, Pins, Reads};
 use super::files::{FileSettings, RelationFiles};
 use super::page::PageBuf;
 use crate::ipc::Proc;
@@ -78,6 +77,8 @@ pub struct StorageSession<'s> {
     pub(super) pins: Pins<'s>,
     /// Where a page is between file and frame.
     pub(super) scratch: RefCell<Box<PageBuf>>,
+    /// Pages that are read ahead.
+    pub(super) reads: RefCell<Reads>,
     pub(super) usage: Cell<BufferUsage>,
     pub(super) counts: &'s StorageCounts,
 }
@@ -101,6 +102,7 @@ impl<'s> StorageSession<'s> {
             log: RefCell::new(log),
             pins: Pins::new(),
             scratch: RefCell::new(PageBuf::zeroed()),
+            reads: RefCell::default(),
             usage: Cell::default(),
             counts,
         }

@@ -1,21 +1,22 @@
 //! Multi-locker ids: several transactions that lock one row, under one number that fits the row's `xmax`.
 //!
-//! The members of an id never change: who joins makes a new id. They are an item on a page of a relation of their own, and
-//! the id is that item's address; pages are filled one after the other. Ids are not given back yet: the relation grows by
-//! some 30 bytes for each time that two transactions lock a row at once.
+//! The members of an id never change: who joins makes a new id. They are an item on a page of a relation of their own
+//! (`pages`), and the id is that item's address.
+//!
+//! An id is given back without anybody counting who names it: a row that names it counts, for vacuum, as one that names its
+//! members. So once vacuum has found that no row names a transaction below some id, no row names a multi-locker id with such
+//! a member either; and who makes one has only members that run.
 
-use crate::access::change::{BlockUse, Change};
-use crate::access::ctid::Ctid;
-use crate::access::engine::Store;
-use crate::access::redo::{Redo, RedoPage};
-use crate::access::rmgr::{LOCKERS, ResourceManager};
-use crate::report::{Report, Result, SqlState};
-use crate::storage::buffer::ReadOptions;
-use crate::storage::ids::{BlockNumber, Fork, RelFile, RelFork};
-use crate::txn::Xid;
-use crate::wal::{BlockFlags, Record, RmgrId};
+mod pages;
+
+pub use pages::LockersRedo;
 
 use super::tuple::RowLock;
+use crate::access::ctid::Ctid;
+use crate::access::engine::Store;
+use crate::report::{Report, Result, SqlState};
+use crate::storage::ids::{Fork, RelFile, RelFork};
+use crate::txn::Xid;
 
 /// The relation with the members.
 pub const LOCKERS_FORK: RelFork = RelFork {
@@ -67,8 +68,7 @@ pub fn members(store: &Store<'_>, multi: u64) -> Result<Vec<Member>> {
     }
     let page = store.storage.read(LOCKERS_FORK.block(ctid.block))?.lock_shared();
     let item = page.page().item(ctid.line).map_err(|_| unknown())?;
-    let words = item.bytes.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes));
-    words.map(Member::from_word).collect::<Option<Vec<_>>>().ok_or_else(unknown)
+    members_of(item.bytes).filter(|_| ctid.block != pages::META).ok_or_else(unknown)
 }
 
 /// Makes an id for these members.
@@ -81,60 +81,25 @@ pub fn create(store: &Store<'_>, xid: Xid, members: &[Member]) -> Result<u64> {
         return Err(Report::error(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
     }
     let item: Vec<u8> = members.iter().flat_map(|member| member.to_word().to_le_bytes()).collect();
-    let (files, storage) = (store.storage.files(), &store.storage);
-    if !files.exists(LOCKERS_FORK)? {
-        files.create(LOCKERS_FORK, true)?;
-    }
-    let last = files.blocks(LOCKERS_FORK)?.checked_sub(1).and_then(BlockNumber::new);
-    let mut page = None;
-    if let Some(block) = last {
-        let locked = storage.read(LOCKERS_FORK.block(block))?.lock_exclusive();
-        page = (locked.page().is_new() || locked.page().room() >= item.len()).then_some(locked);
-    }
-    let mut page = match page {
-        Some(page) => page,
-        None => storage.extend(LOCKERS_FORK, ReadOptions::default())?,
-    };
-    let is_new = page.page().is_new();
-    let line = if is_new { 1 } else { page.page().lines() + 1 };
-    let ctid = Ctid::new(page.pin().block(), line);
-    let used = if is_new { BlockUse::Init } else { BlockUse::Modify };
-    Change::new(LOCKERS, 0, xid.number()).block(0, &mut page, used, &item).apply(&store.log, |pages| {
-        let mut page = pages.page(0);
-        if is_new {
-            page.init(0);
-        }
-        let _ = page.insert(&item, Some(line));
-    })?;
-    let [a, b, c, d, e, f] = ctid.to_bytes();
+    let [a, b, c, d, e, f] = pages::put(store, xid, &item)?.to_bytes();
     Ok(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
 }
 
-/// Redo of multi-locker ids.
-pub struct LockersRedo;
+/// Members that an item has; `None` if it is no id's.
+fn members_of(item: &[u8]) -> Option<Vec<Member>> {
+    let (words, []) = item.as_chunks::<8>() else { return None };
+    let members = words.iter().map(|word| Member::from_word(u64::from_le_bytes(*word)));
+    members.collect::<Option<Vec<_>>>().filter(|members| !members.is_empty())
+}
 
-impl ResourceManager for LockersRedo {
-    fn id(&self) -> RmgrId {
-        LOCKERS
-    }
-
-    fn name(&self) -> &'static str {
-        "Lockers"
-    }
-
-    fn kind(&self, info: u8) -> Option<&'static str> {
-        (info == 0).then_some("CREATE")
-    }
-
-    fn redo(&self, redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()> {
-        let RedoPage::Apply(mut page) = redo.block(record, 0)? else { return Ok(()) };
-        let block = record.block(0).ok_or_else(|| redo.malformed(record))?;
-        if block.flags.contains(BlockFlags::WILL_INIT) {
-            page.page_mut().init(0);
-        }
-        let line = page.page().lines() + 1;
-        page.page_mut().insert(block.data, Some(line)).ok_or_else(|| redo.malformed(record))?;
-        page.mark_dirty_at(record.end.bytes());
-        Ok(())
-    }
+/// Gives back the ids that no row can name any more: those with a member below `oldest`, which is the lowest that vacuum left
+/// in any row of any relation ([`VacuumStats::oldest_xid`](super::vacuum::VacuumStats)). How many pages they were on.
+///
+/// # Errors
+/// As reading pages and the log.
+pub fn give_back(store: &Store<'_>, oldest: Xid) -> Result<u32> {
+    pages::free_all(store, |item| {
+        let members = members_of(item)?;
+        Some(members.iter().any(|member| member.xid < oldest))
+    })
 }

@@ -10,8 +10,8 @@
 //!
 //! # Order of locks
 //!
-//! Pages of a heap in the order of their blocks, then pages of its visibility map in theirs, then the lockers' last page. A
-//! tuple's queue lock, and other transactions, are waited for without any page locked.
+//! Pages of a heap in the order of their blocks, then pages of its visibility map in theirs, then the lockers' page 0,
+//! then another of theirs. A tuple's queue lock, and other transactions, are waited for without any page locked.
 
 mod build_scan;
 mod change;

@@ -11,6 +11,7 @@ use crate::report::Result;
 use crate::storage::buffer::ExclusivePage;
 use crate::storage::ids::{BlockNumber, PAGE_SIZE};
 use crate::storage::page::{HEADER_SIZE, PageFlags, PageMut};
+use crate::wal::decode::BlockReference;
 use crate::wal::{BlockFlags, Record, RmgrId};
 
 /// Redo of heaps.
@@ -32,12 +33,10 @@ impl ResourceManager for HeapRedo {
     fn redo(&self, redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()> {
         let malformed = || redo.malformed(record);
         let kind = HeapKind::from_info(record.info()).ok_or_else(malformed)?;
-        for id in [0, 1] {
-            if record.block(id).is_none() {
-                continue;
-            }
-            if let RedoPage::Apply(mut page) = redo.block(record, id)? {
-                heap_page(kind, id, record, &mut page).ok_or_else(malformed)?;
+        let has_other = record.block_count() > 1 && record.block(1).is_some();
+        for block in record.blocks().filter(|block| block.id <= 1) {
+            if let RedoPage::Apply(mut page) = redo.block_of(record, &block)? {
+                heap_page((kind, has_other), record, &block, &mut page).ok_or_else(malformed)?;
                 page.mark_dirty_at(record.end.bytes());
             }
         }
@@ -46,8 +45,13 @@ impl ResourceManager for HeapRedo {
 }
 
 /// Makes a record's change to a page of the heap; `None` if it makes no sense there.
-fn heap_page(kind: HeapKind, id: u8, record: &Record<'_>, page: &mut ExclusivePage<'_, '_>) -> Option<()> {
-    let (block, xid) = (record.block(id)?, record.xid());
+fn heap_page(
+    (kind, has_other): (HeapKind, bool),
+    record: &Record<'_>,
+    block: &BlockReference<'_>,
+    page: &mut ExclusivePage<'_, '_>,
+) -> Option<()> {
+    let xid = record.xid();
     let number = page.pin().block();
     let mut page = page.page_mut();
     if block.flags.contains(BlockFlags::WILL_INIT) {
@@ -55,12 +59,12 @@ fn heap_page(kind: HeapKind, id: u8, record: &Record<'_>, page: &mut ExclusivePa
     } else if kind != HeapKind::Retract {
         not_all_visible(&mut page);
     }
-    match (kind, id) {
+    match (kind, block.id) {
         (HeapKind::Insert, _) | (HeapKind::Update, 1) => version(&mut page, number, block.data, xid),
         (HeapKind::Delete | HeapKind::Lock, _) => end(&mut page, block.data, xid),
         (HeapKind::Update | HeapKind::HotUpdate, _) => {
             end(&mut page, block.data.get(..END)?, xid)?;
-            if record.block(1).is_some() {
+            if has_other {
                 page.add_flags(PageFlags::FULL);
                 return Some(());
             }
@@ -91,6 +95,9 @@ fn version(page: &mut PageMut<'_>, block: BlockNumber, data: &[u8], xid: u64) ->
 
 /// Clears the bits of the record's heap pages in its pages of the visibility map.
 pub(super) fn maps(redo: &Redo<'_, '_>, record: &Record<'_>) -> Result<()> {
+    if record.blocks().all(|block| block.id < 2) {
+        return Ok(());
+    }
     let block = |id| Some(buffer_tag(record.block(id)?.tag)?.block);
     let blocks = [block(0), block(1)];
     for id in [2, 3] {

@@ -73,7 +73,17 @@ impl Heap {
                 candidate = self.note_and_find(store, block, left, needed)?;
                 continue;
             }
-            let page = self.pin(store, block)?.lock_exclusive();
+            let pin = match self.pin(store, block) {
+                Ok(pin) => pin,
+                // Somebody has cut the heap off since this session, or the free space map, came to know of the block.
+                Err(_) if self.blocks(store)? <= block.get() => {
+                    self.forget_target();
+                    candidate = self.note_and_find(store, block, 0, needed)?;
+                    continue;
+                }
+                Err(report) => return Err(report),
+            };
+            let page = pin.lock_exclusive();
             if self.fits(page.page(), length) {
                 self.target.set(Some(block));
                 return Ok(page);

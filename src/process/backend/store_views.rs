@@ -102,43 +102,67 @@ impl Backend<'_, '_, '_> {
 
     pub(super) fn lock_rows(&self) -> Vec<Row> {
         let (me, engine) = (self.ctx.me, &self.ctx.server.engine);
-        let mut rows: Vec<Row> = engine.locks.rows(me).into_iter().map(lock_row).collect();
-        for prepared in engine.prepared.rows(me) {
-            let xid = Datum::Oid(prepared.xid.number() as u32);
-            rows.push(transaction_row(prepared.owner, None, xid));
+        let prepared = engine.prepared.rows(me);
+        let virtual_of = |owner: OwnerIndex| match prepared.iter().find(|row| row.owner == owner) {
+            // It has none any more; PostgreSQL has its id there.
+            Some(row) => format!("-1/{}", row.xid.number() as u32),
+            None => self.virtual_transaction(owner),
+        };
+        let mut rows: Vec<Row> =
+            engine.locks.rows(me).into_iter().map(|lock| lock_row(lock, &virtual_of)).collect();
+        for row in &prepared {
+            let xid = Datum::Oid(row.xid.number() as u32);
+            rows.push(transaction_row(Held::Id(xid), virtual_of(row.owner), None));
         }
-        for (index, slot) in self.ctx.server.ipc.slots().iter().enumerate() {
-            let Some(index) = SlotIndex::new(index) else { continue };
-            let xid = self.xid_of(index);
+        for (slot, _, pid) in self.living() {
+            let owner = OwnerIndex::of_process(slot);
+            if self.ctx.server.activities.read(slot).transaction_start_us != 0 {
+                rows.push(transaction_row(Held::Virtual, virtual_of(owner), Some(pid)));
+            }
+            let xid = self.xid_of(slot);
             if !xid.is_null() {
-                let pid = slot.pid.load(crate::sync::Ordering::Relaxed);
-                rows.push(transaction_row(OwnerIndex::of_process(index), Some(pid), xid));
+                rows.push(transaction_row(Held::Id(xid), virtual_of(owner), Some(pid)));
             }
         }
         rows
     }
+
+    /// The slot of a process, and how manieth of its transactions.
+    fn virtual_transaction(&self, owner: OwnerIndex) -> String {
+        let slot = SlotIndex::new(owner.index());
+        let transactions = slot.map_or(0, |slot| self.ctx.server.activities.read(slot).transactions);
+        format!("{}/{transactions}", owner.index())
+    }
 }
 
-/// Who it is, where PostgreSQL has a virtual transaction's number.
-fn virtual_transaction(owner: usize) -> Datum {
-    Datum::text(format!("{owner}/0"))
+/// What a transaction holds of itself until its end.
+enum Held {
+    Virtual,
+    Id(Datum),
 }
 
-/// A transaction with an id holds it until its end.
-fn transaction_row(owner: OwnerIndex, pid: Option<u32>, xid: Datum) -> Row {
+fn transaction_row(held: Held, virtual_transaction: String, pid: Option<i32>) -> Row {
     let mut row = vec![Datum::Null; 16];
-    row[0] = Datum::text("transactionid");
-    row[6] = xid;
-    row[10] = virtual_transaction(owner.index());
+    row[14] = Datum::Bool(matches!(held, Held::Virtual));
+    match held {
+        Held::Virtual => {
+            row[0] = Datum::text("virtualxid");
+            row[5] = Datum::text(virtual_transaction.as_str());
+        }
+        Held::Id(xid) => {
+            row[0] = Datum::text("transactionid");
+            row[6] = xid;
+        }
+    }
+    row[10] = Datum::text(virtual_transaction);
     // A prepared transaction has no process.
-    row[11] = pid.map_or(Datum::Null, |pid| Datum::Int4(pid as i32));
+    row[11] = pid.map_or(Datum::Null, Datum::Int4);
     row[12] = Datum::text(LockMode::Exclusive.name());
     row[13] = Datum::Bool(true);
-    row[14] = Datum::Bool(false);
     row
 }
 
-fn lock_row(lock: LockRow) -> Row {
+fn lock_row(lock: LockRow, virtual_of: &impl Fn(OwnerIndex) -> String) -> Row {
     let mut row = vec![Datum::Null; 16];
     let [_, database, second, third, fourth] = lock.tag.to_numbers();
     row[0] = Datum::text(lock.tag.class_name());
@@ -165,7 +189,7 @@ fn lock_row(lock: LockRow) -> Row {
             row[9] = Datum::Int2(fourth as i16);
         }
     }
-    row[10] = virtual_transaction(lock.owner.index());
+    row[10] = Datum::text(virtual_of(lock.owner));
     // A prepared transaction has no process.
     row[11] = if lock.pid == 0 { Datum::Null } else { Datum::Int4(lock.pid as i32) };
     row[12] = Datum::text(lock.mode.name());
@@ -194,7 +218,9 @@ mod tests {
             waited,
         };
         let width = SystemView::Locks.columns().len();
-        let one = lock_row(row(LockTag::Advisory { database: 5, key: (7 << 32) | 9 }, true, None));
+        let virtual_of = |owner: OwnerIndex| format!("{}/8", owner.index());
+        let one =
+            lock_row(row(LockTag::Advisory { database: 5, key: (7 << 32) | 9 }, true, None), &virtual_of);
         assert_eq!(one.len(), width);
         assert_eq!(one[1..3], [Datum::Oid(5), Datum::Null]);
         assert_eq!(one[7..10], [Datum::Oid(7), Datum::Oid(9), Datum::Int2(1)]);
@@ -209,11 +235,18 @@ mod tests {
             ]
         );
         let pair = LockTag::AdvisoryPair { database: 5, first: -1, second: 2 };
-        let two = lock_row(row(pair, false, Some(Duration::from_secs(1))));
+        let two = lock_row(row(pair, false, Some(Duration::from_secs(1))), &virtual_of);
         assert_eq!(two[7..10], [Datum::Oid(u32::MAX), Datum::Oid(2), Datum::Int2(2)]);
         assert!(two[13] == Datum::Bool(false) && !two[15].is_null());
-        let relation = lock_row(row(LockTag::Relation { database: 5, relation: 16384 }, true, None));
+        let relation =
+            lock_row(row(LockTag::Relation { database: 5, relation: 16384 }, true, None), &virtual_of);
         assert_eq!((&relation[2], &relation[8]), (&Datum::Oid(16384), &Datum::Null));
-        assert_eq!(transaction_row(OwnerIndex::new(1), Some(77), Datum::Oid(9)).len(), width);
+        let with_id = transaction_row(Held::Id(Datum::Oid(9)), "3/8".into(), Some(77));
+        assert_eq!((with_id.len(), &with_id[6], &with_id[10]), (width, &Datum::Oid(9), &Datum::text("3/8")));
+        let without = transaction_row(Held::Virtual, "3/8".into(), Some(77));
+        assert_eq!(
+            (&without[5], &without[6], &without[14]),
+            (&Datum::text("3/8"), &Datum::Null, &Datum::Bool(true))
+        );
     }
 }

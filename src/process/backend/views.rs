@@ -156,7 +156,7 @@ impl Backend<'_, '_, '_> {
     }
 
     /// Living slots with their kinds.
-    fn living(&self) -> impl Iterator<Item = (SlotIndex, Kind, i32)> {
+    pub(super) fn living(&self) -> impl Iterator<Item = (SlotIndex, Kind, i32)> {
         let slots = self.ctx.server.ipc.slots().iter().enumerate();
         slots.filter_map(|(index, slot)| {
             let phase = Phase::from_word(slot.phase.load(Ordering::Acquire));

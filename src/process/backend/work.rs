@@ -11,7 +11,7 @@ use crate::access::StoreSession;
 use crate::access::relation_files::TransactionFiles;
 use crate::catalog::{Catalog, Cx, Waiter};
 use crate::config;
-use crate::report::{Report, Result, Severity};
+use crate::report::{Report, Result, Severity, SqlState};
 use crate::sql::host::TransactionEvent;
 use crate::sql::tables::{Access, OpenTables, StoreWork, TYPE_SUPPORT};
 use crate::sync::Monotonic;
@@ -88,6 +88,10 @@ impl<'s> Work<'s> {
         ctx.kept_store().log.with(|log| {
             log.set_settings(flush_settings(ctx.settings));
             if self.told.is_some_and(|(_, told)| told != method) {
+                if method == SyncMethod::IoUringDsync {
+                    let text = "no ring for flushing the write-ahead log in a session that began without one, open_datasync is used";
+                    ctx.log(&Report::new(Severity::Debug1, SqlState::SUCCESSFUL_COMPLETION, text));
+                }
                 log.set_sink(Box::new(FileSink::new(method, None)));
             }
         });
@@ -155,12 +159,6 @@ impl<'s> Work<'s> {
         // Even one that has done nothing has an id then.
         self.begin(ctx);
         let Some(store) = self.store.as_deref_mut() else { return Ok(()) };
-        if store.catalog.has_changes() {
-            // What its commit has to do with files and others' caches is not kept with it yet.
-            let message =
-                "PREPARE TRANSACTION of a transaction that changed definitions is not supported yet";
-            return Err(Report::not_supported(message));
-        }
         let session = &mut *store.session;
         let prepared = session.store.engine.prepared;
         session.transaction.prepare(&prepared, &mut session.locks, (gid, by, now), Vec::new())?;

@@ -1,9 +1,10 @@
-//! Many pages in a row: read by few system calls, and by the kernel ahead of that.
+//! Many pages in a row: read by few system calls, and asked for ahead of that, by io_uring where there is one.
 
 use std::collections::VecDeque;
 
 use super::pinned::PinnedBuffer;
 use super::read::ReadOptions;
+use super::read_ahead::AheadUser;
 use super::ring::BufferRing;
 use super::state;
 use crate::report::Result;
@@ -27,8 +28,11 @@ pub struct SequentialRead<'a, 's, 'r> {
     is_permanent: bool,
     /// Fetched, not given out yet; and whether it was read for this.
     ready: VecDeque<(PinnedBuffer<'a, 's>, bool)>,
-    /// Blocks before this the kernel was asked for.
-    advised: u32,
+    /// Blocks before this were asked for.
+    asked: u32,
+    /// Something was not there when its turn came.
+    has_waited: bool,
+    user: Option<AheadUser<'a, 's>>,
     distance: u32,
     /// Pages fetched at once next: few at first, as a scan may end soon.
     at_once: usize,
@@ -53,14 +57,16 @@ impl<'a, 's, 'r> SequentialRead<'a, 's, 'r> {
             ring,
             is_permanent,
             ready: VecDeque::new(),
-            advised: first,
+            asked: first,
+            has_waited: false,
+            user: None,
             distance: 8 * MAX_COMBINED as u32,
             at_once: 1,
             pages: Vec::new(),
         }
     }
 
-    /// How many blocks the kernel is asked to read ahead; 0: none.
+    /// How many blocks are asked for ahead; 0: none.
     pub fn set_distance(&mut self, blocks: u32) {
         self.distance = blocks;
     }
@@ -112,7 +118,13 @@ impl<'a, 's, 'r> SequentialRead<'a, 's, 'r> {
 
     /// Reads pages that follow each other, whose reading is begun. What is wrong with one shows when it is asked for.
     fn read_run(&mut self, run: &mut Vec<PinnedBuffer<'a, 's>>) {
+        if run.is_empty() {
+            return;
+        }
+        let taken = self.take_run(run);
+        self.ready.extend(run.drain(..taken).map(|pin| (pin, true)));
         let Some(first) = run.first() else { return };
+        self.has_waited = true;
         while self.pages.len() < run.len() {
             self.pages.push(PageBuf([0; PAGE_SIZE]));
         }
@@ -126,21 +138,51 @@ impl<'a, 's, 'r> SequentialRead<'a, 's, 'r> {
         }
     }
 
-    /// Asks the kernel for what comes next.
+    /// Takes what was read ahead of a run; how many of its pages are there now.
+    fn take_run(&self, run: &[PinnedBuffer<'a, 's>]) -> usize {
+        let mut taken = 0;
+        while let Some(pin) = run.get(taken) {
+            let started = Monotonic::now();
+            let now = self.session.take_ahead(pin.tag(), |pages| {
+                let good = run[taken..].iter().zip(pages).take_while(|(pin, page)| {
+                    let is_good = check::verify(page, pin.tag()).is_ok();
+                    if is_good {
+                        self.session.end_reading(pin, page, true);
+                    }
+                    is_good
+                });
+                good.count()
+            });
+            if now == 0 {
+                break;
+            }
+            self.session.count_reads(now as u64, started);
+            taken += now;
+        }
+        taken
+    }
+
+    /// Asks for what comes next, once something had to be waited for: what is in the pool needs no asking.
     fn advise(&mut self) -> Result<()> {
-        let until = self.next.saturating_add(self.distance).min(self.end);
-        // In large pieces; and not for the first block or two, of which there may be no more.
-        if self.at_once < 4 || until < self.advised.saturating_add(self.distance / 2) {
+        // Not for the first block or two, of which there may be no more.
+        if self.at_once < 4 || !self.has_waited || self.distance == 0 {
             return Ok(());
         }
-        let from = self.advised.max(self.next);
-        self.advised = until;
-        match BlockNumber::new(from) {
-            Some(block) if from < until => {
-                self.session.files().will_need(self.fork.block(block), until - from)
+        let session = self.session;
+        let user = self.user.get_or_insert_with(|| session.ahead_user());
+        user.passed(self.next.into());
+        let until = self.next.saturating_add(self.distance).min(self.end);
+        self.asked = self.asked.max(self.next);
+        while self.asked < until {
+            let count = (MAX_COMBINED as u32).min(self.end - self.asked);
+            let last = u64::from(self.asked + count - 1);
+            if !user.ask(self.fork, self.asked, count, last)? {
+                break;
             }
-            _ => Ok(()),
+            self.asked += count;
         }
+        user.submit();
+        Ok(())
     }
 }
 

@@ -1,14 +1,17 @@
 //! The pool's regions of the segment, found once.
 
-use shmem_layout::{BufferBucket, BufferDescriptor, PaddedLock, StorageCounts, StorageShared, SyncEntry};
+use shmem_layout::{
+    BufferBucket, BufferDescriptor, Generation, PaddedLock, ProcessId, StorageCounts, StorageShared,
+    SyncEntry,
+};
 
 use super::frames::Frames;
 use super::mapping::Mapping;
-use crate::ipc::{LwLock, WaitEvent};
+use crate::ipc::{LwLock, Proc, WaitEvent};
 use crate::shmem::{RegionSpec, Segment, SegmentError};
 use crate::storage::files::sync_table::SyncTable;
 use crate::storage::ids::{BlockNumber, PAGE_SIZE, RelFork};
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Relaxed, SeqCst};
 
 const VERSION: u32 = 1;
 /// Partitions of the buffer table, and locks for relations being extended.
@@ -87,7 +90,24 @@ impl<'s> BufferPool<'s> {
 
     /// Buffers that were claimed for other pages since the segment was made.
     pub fn claims(&self) -> u64 {
-        self.shared.claims.load(Relaxed)
+        self.shared.claims.load(SeqCst)
+    }
+
+    /// This process is to be woken by the next claim of a buffer. It looks at [`Self::claims`] behind this.
+    pub fn wake_at_claim(&self, me: &Proc<'_>) {
+        self.shared.sleeper.store(me.id().to_word(), SeqCst);
+    }
+
+    /// Who claimed a buffer wakes whoever waits for that.
+    pub(super) fn wake_sleeper(&self, me: &Proc<'_>) {
+        if self.shared.sleeper.load(SeqCst) == 0 {
+            return;
+        }
+        let Some(sleeper) = ProcessId::from_word(self.shared.sleeper.swap(0, SeqCst)) else { return };
+        let slot = me.peers().get(sleeper.slot().index());
+        if slot.is_some_and(|slot| Generation(slot.generation.load(SeqCst)) == sleeper.generation()) {
+            me.set_latch(sleeper.slot());
+        }
     }
 
     /// The table of files to be synced.

@@ -12,7 +12,7 @@ use super::write::Patience;
 use crate::report::{Report, Result, SqlState};
 use crate::storage::errors::too_many_pins;
 use crate::storage::session::StorageSession;
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 
 /// Frames whose memory is made at once when the hand first comes to them: 2 MB.
 const POPULATED: usize = 256;
@@ -35,7 +35,8 @@ impl<'s> StorageSession<'s> {
             if !self.pool.mapping.evict(self.me, pin.buffer, false) {
                 continue;
             }
-            self.pool.shared.claims.fetch_add(1, Relaxed);
+            self.pool.shared.claims.fetch_add(1, SeqCst);
+            self.pool.wake_sleeper(self.me);
             if had_page {
                 self.count(&self.counts.evictions, 1, |_| ());
             }

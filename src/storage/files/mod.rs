@@ -24,7 +24,7 @@ use super::page::PageBuf;
 use crate::ipc::{Proc, WaitEvent};
 use crate::os::file::{DataFile, Files, How};
 use crate::report::{Report, ReportExt, Result, SqlState};
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 
 pub use sync::Synced;
 
@@ -178,6 +178,29 @@ impl<'s> RelationFiles<'s> {
         Ok(read / PAGE_SIZE)
     }
 
+    /// The file of blocks that follow each other, where in it they begin, and how many of them it has room for; `None`: it is
+    /// not there.
+    pub(in crate::storage) fn file_of(
+        &self,
+        tag: BufferTag,
+        count: u32,
+    ) -> Result<Option<(Rc<DataFile>, u64, u32)>> {
+        let (segment, within) = self.place(tag.block);
+        let Some(file) = self.open(tag.rel_fork(), segment)? else { return Ok(None) };
+        let count = count.min(self.settings.segment_blocks - within);
+        Ok(Some((file, u64::from(within) * PAGE_SIZE as u64, count)))
+    }
+
+    /// Whether somebody watches what is done to files.
+    pub(in crate::storage) fn are_watched(&self) -> bool {
+        self.settings.files.is_watched()
+    }
+
+    /// Says that a file is about to be written: what was read ahead of that is not to be believed.
+    fn about_to_write(&self) {
+        self.shared.writes.fetch_add(1, SeqCst);
+    }
+
     /// Asks the kernel to read blocks ahead.
     pub fn will_need(&self, tag: BufferTag, count: u32) -> Result<()> {
         let (segment, within) = self.place(tag.block);
@@ -194,6 +217,7 @@ impl<'s> RelationFiles<'s> {
         let file = self.must_open(tag.rel_fork(), segment)?;
         let offset = u64::from(within) * PAGE_SIZE as u64;
         let write = || self.settings.files.write_all_at(&file, &page.0, offset);
+        self.about_to_write();
         self.me.waiting(WaitEvent::DATA_FILE_WRITE, write).map_err(|e| {
             let what = format!("write blocks {}..{} in file", tag.block, tag.block);
             failed_write(&what, &tag.file.path(tag.fork, segment), &e)
@@ -216,6 +240,7 @@ impl<'s> RelationFiles<'s> {
             let file = self.must_open(fork, segment)?;
             let (offset, bytes) = (u64::from(within) * PAGE_SIZE as u64, &zeroes[..now as usize * PAGE_SIZE]);
             let extend = || self.settings.files.write_all_at(&file, bytes, offset);
+            self.about_to_write();
             let extended = self.me.waiting(WaitEvent::DATA_FILE_EXTEND, extend);
             self.note(fork, segment, false, &file)?;
             extended.map_err(|e| failed_write("extend file", &fork.file.path(fork.fork, segment), &e))?;
@@ -244,6 +269,7 @@ impl<'s> RelationFiles<'s> {
     fn cut(&self, fork: RelFork, segment: u32, file: &DataFile, blocks: u32) -> Result<()> {
         let cut = || self.settings.files.set_len(file, u64::from(blocks) * PAGE_SIZE as u64);
         let path = || fork.file.path(fork.fork, segment);
+        self.about_to_write();
         let is_cut = self.me.waiting(WaitEvent::DATA_FILE_TRUNCATE, cut);
         is_cut.map_err(|e| failed("truncate file", &path(), &e))?;
         self.note(fork, segment, false, file)

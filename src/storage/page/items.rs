@@ -144,27 +144,32 @@ impl<'a> PageRef<'a> {
     /// What is wrong with the page; then nothing is to be moved.
     pub fn plan_compaction(self, keeps: impl Fn(u16) -> bool) -> Result<Compaction, Damage> {
         check::header(self)?;
-        let mut places: Vec<(u16, u16, u16)> = Vec::with_capacity(self.lines().into());
+        let mut slots = Slots::new(self.special_start());
+        let mut places: Vec<(u16, u16)> = Vec::with_capacity(self.lines().into());
         for line in 1..=self.lines() {
             let item = self.item(line)?;
-            if !item.bytes.is_empty() && keeps(line) {
-                places.push((item.offset as u16, item.bytes.len() as u16, line));
+            if item.bytes.is_empty() || !keeps(line) {
+                continue;
             }
+            if !slots.take(item.offset, item.bytes.len()) {
+                return Err(Damage::Line(line));
+            }
+            places.push((line, item.offset as u16));
         }
-        // The highest first: each moves up into what is free, and never over one that has yet to move.
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(pair) = places.windows(2).find(|pair| pair[1].0 + pair[1].1 > pair[0].0) {
-            return Err(Damage::Line(pair[0].2));
-        }
-        let mut compaction = Compaction { runs: Vec::new(), lines: Vec::new(), upper: self.special_start() };
-        places.into_iter().for_each(|place| compaction.add(place));
-        Ok(compaction)
+        let free_above = slots.free_above();
+        let shift = |offset: usize| slots.shift(&free_above, offset);
+        let moves = places.into_iter().filter_map(|(line, offset)| {
+            let shift = shift(offset.into());
+            (shift > 0).then_some((line, offset + shift as u16))
+        });
+        Ok(Compaction { lines: moves.collect(), runs: slots.runs(shift), upper: slots.upper(&free_above) })
     }
 }
 
 /// How a page's items are to be moved together, checked beforehand.
 #[derive(Debug)]
 pub struct Compaction {
+    /// The highest first: each moves up into what is free, and never over one that has yet to move.
     runs: Vec<Run>,
     /// Lines whose items move, and where to.
     lines: Vec<(u16, u16)>,
@@ -179,24 +184,83 @@ struct Run {
     length: usize,
 }
 
-impl Compaction {
-    /// The next item downward.
-    fn add(&mut self, (offset, length, line): (u16, u16, u16)) {
-        let (from, length) = (usize::from(offset), usize::from(length));
-        let size = length.next_multiple_of(ITEM_ALIGN);
-        self.upper -= size;
-        let to = self.upper;
-        if to == from {
-            return;
-        }
-        self.lines.push((line, to as u16));
-        match self.runs.last_mut() {
-            Some(run) if run.from == from + size && run.to == to + size => {
-                (run.from, run.to) = (from, to);
-                run.length += size;
+const WORDS: usize = PAGE_SIZE / ITEM_ALIGN / 64;
+
+/// A bit for each eight bytes of a page that an item, or the special area, begins in or goes over.
+struct Slots([u64; WORDS]);
+
+impl Slots {
+    fn new(special: usize) -> Self {
+        let mut slots = Self([0; WORDS]);
+        slots.take(special, PAGE_SIZE - special);
+        slots
+    }
+
+    /// Takes what an item has. `false`: another has some of it.
+    fn take(&mut self, offset: usize, length: usize) -> bool {
+        let (mut slot, end) = (offset / ITEM_ALIGN, (offset + length).div_ceil(ITEM_ALIGN));
+        while slot < end {
+            let (word, bit) = (slot / 64, slot % 64);
+            let count = (end - slot).min(64 - bit);
+            let mask = (u64::MAX >> (64 - count)) << bit;
+            if self.0[word] & mask != 0 {
+                return false;
             }
-            _ => self.runs.push(Run { from, to, length }),
+            self.0[word] |= mask;
+            slot += count;
         }
+        true
+    }
+
+    /// By word: free slots in all words above it.
+    fn free_above(&self) -> [usize; WORDS] {
+        let mut free = [0; WORDS];
+        for word in (1..WORDS).rev() {
+            free[word - 1] = free[word] + self.0[word].count_zeros() as usize;
+        }
+        free
+    }
+
+    /// Bytes that are free above an item.
+    fn shift(&self, free_above: &[usize; WORDS], offset: usize) -> usize {
+        let (word, bit) = (offset / ITEM_ALIGN / 64, offset / ITEM_ALIGN % 64);
+        let in_word = (!self.0[word] >> bit).count_ones() as usize;
+        (free_above[word] + in_word) * ITEM_ALIGN
+    }
+
+    /// Where what is free will end.
+    fn upper(&self, free_above: &[usize; WORDS]) -> usize {
+        (free_above[0] + self.0[0].count_zeros() as usize) * ITEM_ALIGN
+    }
+
+    /// What moves, the highest first.
+    fn runs(&self, shift: impl Fn(usize) -> usize) -> Vec<Run> {
+        let (mut runs, mut end) = (Vec::new(), PAGE_SIZE / ITEM_ALIGN);
+        while let Some(last) = self.last_before(end, true) {
+            let start = self.last_before(last, false).map_or(0, |free| free + 1);
+            let from = start * ITEM_ALIGN;
+            let distance = shift(from);
+            if distance > 0 {
+                runs.push(Run { from, to: from + distance, length: (last + 1 - start) * ITEM_ALIGN });
+            }
+            end = start;
+        }
+        runs
+    }
+
+    /// The last slot before another that is taken, or free.
+    fn last_before(&self, end: usize, is_taken: bool) -> Option<usize> {
+        let mut word = end.div_ceil(64);
+        while word > 0 {
+            word -= 1;
+            let bits = if is_taken { self.0[word] } else { !self.0[word] };
+            let below = (end - word * 64).min(64);
+            let bits = bits & (u64::MAX >> (64 - below));
+            if bits != 0 {
+                return Some(word * 64 + 63 - bits.leading_zeros() as usize);
+            }
+        }
+        None
     }
 }
 

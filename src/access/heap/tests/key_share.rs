@@ -1,8 +1,10 @@
 //! `FOR KEY SHARE` beside an update that leaves the key as it is, which PostgreSQL lets go on together.
 
 use super::*;
+use crate::access::heap::lockers::{LOCKERS_FORK, Member, create, give_back};
 use crate::access::heap::vacuum::{NoIndexes, VacuumOptions};
 use crate::access::heap::{Conflict, Fetched, RowLock};
+use crate::txn::Xid;
 use crate::txn::locks::LockError;
 
 fn lock(player: &mut Player, ctid: Ctid) -> Outcome<()> {
@@ -117,6 +119,23 @@ fn vacuum_and_later_updates_find_their_way_through_both() {
     let options = VacuumOptions { freezes_all: true, ..VacuumOptions::default() };
     let stats = third.heap.vacuum(third.session.store, options, &mut NoIndexes).expect("vacuum");
     assert_eq!((stats.removed, stats.remaining, stats.frozen), (1, 1, 1));
+    // No row names them any more, so more of them need no more pages.
+    let oldest = stats.oldest_xid.and_then(Xid::new).expect("all pages were looked at");
+    let blocks = || third.session.store.storage.files().blocks(LOCKERS_FORK).expect("a file");
+    let before = blocks();
+    for _ in 0..3 {
+        let pair = [oldest.number(), oldest.number() + 1].map(|number| Member {
+            xid: Xid::new(number).expect("an id"),
+            lock: RowLock::KeyShare,
+            updates: false,
+        });
+        for _ in 0..500 {
+            create(third.session.store, oldest, &pair).expect("room");
+        }
+        let next = Xid::new(oldest.number() + 2).expect("an id");
+        assert!(give_back(third.session.store, next).expect("pages") > 0);
+    }
+    assert!(blocks() <= before + 2, "{} pages", blocks());
     third.begin(Isolation::ReadCommitted);
     assert_eq!(by_index(&mut third, ctid), Some((1, 11)));
     third.commit();
