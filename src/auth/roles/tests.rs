@@ -59,8 +59,8 @@ fn damage_is_found_by_line() {
         ("superuser", "hyperuser", 4, "unknown attribute \"hyperuser\""),
         ("role \"pg_monitor\"", "roll \"pg_monitor\"", 5, "unknown word \"roll\""),
         ("pg_read_all_settings", "pg_monitor", 6, "second role 3374 \"pg_monitor\""),
-        ("postgres\" 5", "postgres\" five", 34, "bad number \"five\""),
-        (" template connect", " sample connect", 32, "unknown attribute \"sample\""),
+        ("postgres\" 5", "postgres\" five", 35, "bad number \"five\""),
+        (" template connect", " sample connect", 33, "unknown attribute \"sample\""),
         ("end 34", "end 35", 36, "it is cut off"),
         ("end 34\n", "end 34", 36, "it is cut off"),
     ] {

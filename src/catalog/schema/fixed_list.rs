@@ -1,6 +1,7 @@
 //! Catalogs whose rows the program makes, or that have none yet: their columns, as PostgreSQL 18 has them.
 //!
-//! What PostgreSQL has as arrays of statistics rows are arrays of records here. A type stands behind `?` where the column may be null.
+//! What PostgreSQL has as arrays of statistics rows are arrays of records here. A type stands behind `?` where the
+//! column may be null.
 
 use super::{FixedTable, fixed_tables};
 

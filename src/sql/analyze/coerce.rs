@@ -175,7 +175,7 @@ impl Analyzer<'_> {
         {
             return Ok(Expr::Const(Datum::Oid(oid), to));
         }
-        let read = input::parse(text, to, &self.environment.formats(), self.environment.now());
+        let read = input::parse(text, to, self.environment.formats(), self.environment.now());
         let datum = read.map_err(|report| match at {
             Some(at) => report.at(self.source.position(at)),
             None => report,

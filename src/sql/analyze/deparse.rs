@@ -183,12 +183,18 @@ impl Deparser<'_> {
     fn constant(&self, value: &Datum, ty: Type, out: &mut String) -> Option<()> {
         let formats = Formats { extra_float_digits: 1, ..Formats::default() };
         let text = match (value, ty) {
-            (Datum::Null, Type::UNKNOWN) => return Some(out.push_str("NULL")),
+            (Datum::Null, Type::UNKNOWN) => {
+                out.push_str("NULL");
+                return Some(());
+            }
             (Datum::Null, ty) => {
                 _ = write!(out, "NULL::{}", ty.sql_name());
                 return Some(());
             }
-            (Datum::Bool(value), _) => return Some(out.push_str(if *value { "true" } else { "false" })),
+            (Datum::Bool(value), _) => {
+                out.push_str(if *value { "true" } else { "false" });
+                return Some(());
+            }
             (Datum::Oid(oid), Type::REGCLASS) => (self.class)(*oid)?,
             (value, ty) => output::text_of(value, ty, &formats),
         };

@@ -145,11 +145,9 @@ pub fn split_names(list: &str) -> Vec<String> {
             let mut chars = quoted.char_indices().peekable();
             let mut end = quoted.len();
             while let Some((at, c)) = chars.next() {
-                if c == '"' {
-                    if chars.next_if(|(_, next)| *next == '"').is_none() {
-                        end = at + 1;
-                        break;
-                    }
+                if c == '"' && chars.next_if(|(_, next)| *next == '"').is_none() {
+                    end = at + 1;
+                    break;
                 }
                 name.push(c);
             }

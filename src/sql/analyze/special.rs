@@ -90,7 +90,12 @@ impl Analyzer<'_> {
             return self.not_supported(Some(name.at), "selecting a field");
         }
         let array = self.expr(root)?;
-        let Some(element) = array.ty().element() else {
+        let vector = match array.ty() {
+            Type::INT2VECTOR => Some(Type::INT2),
+            Type::OIDVECTOR => Some(Type::OID),
+            _ => None,
+        };
+        let Some(element) = array.ty().element().or(vector) else {
             let message =
                 format!("cannot subscript type {} because it does not support subscripting", array.ty());
             return Err(self.error_at(at, SqlState::DATATYPE_MISMATCH, message));

@@ -123,7 +123,7 @@ impl Modify {
             let locked = access.lock_row(relation, other, RowLock::Update, true)?;
             access.fetch_version(relation, other, &mut batch)?;
             let shape = access.table(relation)?.shape.clone();
-            let values = batch.next().map(|row| row.values(&shape)).transpose()?;
+            let values = batch.next_row().map(|row| row.values(&shape)).transpose()?;
             Ok((locked, values))
         })?;
         let old = match found {

@@ -73,6 +73,14 @@ pub fn note_delete(relation: &Arc<RelationDescriptor>, old: &[Datum], ctx: &mut 
 
 /// Asks about all that was noted, and about what comes of that.
 pub fn check(ctx: &mut Context<'_>) -> Result<()> {
+    if ctx.references.is_empty() {
+        return Ok(());
+    }
+    // What the statement has written is there for what comes of it, to be locked and changed again.
+    with_tables(ctx.host, |access| {
+        access.cx.next_command();
+        Ok(())
+    })?;
     let mut at = 0;
     while at < ctx.references.len() {
         ctx.host.check_interrupts()?;
@@ -177,7 +185,7 @@ fn by_index(
         view,
         &mut batch,
     )? {
-        while let Some(row) = batch.next() {
+        while let Some(row) = batch.next_row() {
             rows.push((row.ctid, row.values(&shape)?));
         }
     }
@@ -192,7 +200,7 @@ fn by_scan(
     let (mut cursor, mut batch, mut rows) = (TableCursor::default(), RowBatch::default(), Vec::new());
     let shape = access.table(relation)?.shape.clone();
     while access.scan(relation, &mut cursor, view, false, &mut batch)? {
-        while let Some(row) = batch.next() {
+        while let Some(row) = batch.next_row() {
             rows.push((row.ctid, row.values(&shape)?));
         }
     }
@@ -223,6 +231,7 @@ fn check_referencing(
     }
     let other = relation_of(foreign.relation, ctx)?;
     loop {
+        ctx.host.check_interrupts()?;
         let Some((ctid, _)) = find(&other, &foreign.columns, key, ctx)?.into_iter().next() else {
             let text = key_text(relation, &constraint.columns, key, &ctx.formats);
             return Err(Report::error(SqlState::new("23503"), message())
@@ -321,7 +330,13 @@ fn change_rows(
         }
         complete(child, &mut new, &[], &[], ctx)?;
         match with_tables(ctx.host, |access| access.update(child, ctid, &new, true))? {
-            Ok(_) => note_update(child, &row, &new, ctx),
+            Ok(_) => {
+                note_update(child, &row, &new, ctx);
+                with_tables(ctx.host, |access| {
+                    access.cx.next_command();
+                    Ok(())
+                })?;
+            }
             Err(WriteConflict::Duplicate { index, .. }) => {
                 return Err(super::constraints::duplicate(child, index, &new, &ctx.formats));
             }

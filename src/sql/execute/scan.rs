@@ -8,7 +8,7 @@ use crate::access::btree::{Direction, ScanOp};
 use crate::catalog::descriptor::RelationKind;
 use crate::report::Result;
 use crate::sql::plan::{IndexTest, Path, TableScan};
-use crate::sql::tables::{CTID, IndexCondition, IndexCursor, RowBatch, TableCursor, TableShape, with_tables};
+use crate::sql::tables::{IndexCondition, IndexCursor, RowBatch, TableCursor, TableShape, with_tables};
 use crate::sql::types::{Datum, Row, Type};
 use crate::storage::ids::BlockNumber;
 
@@ -117,14 +117,13 @@ impl TableRows {
             Ok(access.table(&plan.relation)?.shape.clone())
         })?;
         self.shape = Some(shape);
-        debug_assert!(CTID == 0, "the first system column");
         Ok(())
     }
 
     /// The next row of the batch that the condition holds for.
     fn next_of_batch(&mut self, ctx: &mut Context<'_>) -> Result<Option<Row>> {
         let Some(shape) = &self.shape else { return Ok(None) };
-        while let Some(row) = self.batch.next() {
+        while let Some(row) = self.batch.next_row() {
             if let Some(filter) = &self.plan.filter {
                 row.read(shape, &self.first, &mut self.room)?;
                 if eval(filter, &self.room, ctx)? != Datum::Bool(true) {

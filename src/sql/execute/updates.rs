@@ -54,7 +54,7 @@ pub fn newest(
         let locked = with_tables(ctx.host, |access| {
             let is_there = access.fetch_version(relation, next, &mut batch)?;
             // Room that was given to another row.
-            if !is_there || batch.next().is_none_or(|row| row.system.xmin != by.number()) {
+            if !is_there || batch.next_row().is_none_or(|row| row.system.xmin != by.number()) {
                 return Ok(None);
             }
             Ok(Some(access.lock_row(relation, next, lock, waits)?))
@@ -66,7 +66,7 @@ pub fn newest(
                 let row = with_tables(ctx.host, |access| {
                     access.fetch_version(relation, next, &mut batch)?;
                     let shape = access.table(relation)?.shape.clone();
-                    batch.next().map(|row| row.values(&shape)).transpose()
+                    batch.next_row().map(|row| row.values(&shape)).transpose()
                 })?;
                 return Ok(row.map(|row| (next, row)));
             }

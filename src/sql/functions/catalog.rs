@@ -4,8 +4,9 @@ use crate::catalog::descriptor::{RelationDescriptor, RelationKind};
 use crate::report::{Report, ReportExt, Result, SqlState};
 use crate::sql::analyze::environment::{search_path, split_names};
 use crate::sql::execute::Context;
-use crate::sql::tables::with_tables;
+use crate::sql::tables::{Access, with_tables};
 use crate::sql::types::{Datum, Type};
+use crate::storage::ids::{Fork, PAGE_SIZE, RelFile, RelFork};
 
 use super::strings_more::quote_ident;
 use super::{Call, Function, function};
@@ -170,16 +171,49 @@ fn no_such_relation(oid: u32) -> Box<Report> {
         .with_detail("There is no such relation.")
 }
 
-/// Bytes of a relation's main fork.
-fn relation_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+/// Bytes of a file's main fork.
+fn file_size(access: &Access<'_, '_, '_>, file: RelFile) -> Result<i64> {
+    let blocks = access.cx.session.store.storage.files().blocks(RelFork { file, fork: Fork::Main })?;
+    Ok(i64::from(blocks) * PAGE_SIZE as i64)
+}
+
+/// Bytes of a relation, of its oversized values, and of its indexes, as far as they are wanted.
+fn size_of(
+    call: &mut Call<'_, '_>,
+    args: &[Datum],
+    (own, toast, indexes): (bool, bool, bool),
+) -> Result<Datum> {
     let oid = oid_of(&args[0]);
     with_tables(call.ctx.host, |access| {
         let relation = access.cx.relation_by_oid(oid)?.ok_or_else(|| no_such_relation(oid))?;
-        let fork =
-            crate::storage::ids::RelFork { file: relation.file, fork: crate::storage::ids::Fork::Main };
-        let blocks = access.cx.session.store.storage.files().blocks(fork)?;
-        Ok(Datum::Int8(i64::from(blocks) * crate::storage::ids::PAGE_SIZE as i64))
+        let mut bytes = 0;
+        if own && relation.kind.has_storage() && !relation.is_fixed {
+            bytes += file_size(access, relation.file)?;
+        }
+        if let Some(kept) = relation.toast.filter(|_| toast) {
+            bytes += file_size(access, kept.file)? + file_size(access, kept.index_file)?;
+        }
+        for index in relation.indexes.iter().filter(|_| indexes) {
+            bytes += file_size(access, index.file)?;
+        }
+        Ok(Datum::Int8(bytes))
     })
+}
+
+fn relation_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    size_of(call, args, (true, false, false))
+}
+
+fn table_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    size_of(call, args, (true, true, false))
+}
+
+fn indexes_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    size_of(call, args, (false, false, true))
+}
+
+fn total_size(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
+    size_of(call, args, (true, true, true))
 }
 
 const C: Type = Type::REGCLASS;
@@ -193,6 +227,9 @@ pub const FUNCTIONS: &[Function] = &[
     function("lastval", 2559, &[], Type::INT8, lastval).volatile(),
     function("to_regclass", 3495, &[Type::TEXT], C, to_regclass).stable(),
     function("pg_table_is_visible", 2079, &[Type::OID], Type::BOOL, table_is_visible).stable(),
+    function("pg_table_size", 2997, &[C], Type::INT8, table_size).volatile(),
+    function("pg_indexes_size", 2998, &[C], Type::INT8, indexes_size).volatile(),
+    function("pg_total_relation_size", 2286, &[C], Type::INT8, total_size).volatile(),
     function("pg_relation_size", 2325, &[C], Type::INT8, relation_size).volatile(),
 ];
 

@@ -24,7 +24,7 @@ mod server;
 mod sets;
 mod settings;
 mod strings;
-mod strings_more;
+pub(in crate::sql) mod strings_more;
 mod system;
 mod to_char;
 mod to_char_number;

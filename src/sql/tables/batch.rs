@@ -75,7 +75,7 @@ impl RowBatch {
 
     /// The next row, if one is left.
     #[inline]
-    pub fn next(&mut self) -> Option<BatchRow<'_>> {
+    pub fn next_row(&mut self) -> Option<BatchRow<'_>> {
         let entry = self.entries.get(self.given)?;
         let start = self.given.checked_sub(1).map_or(0, |before| self.entries[before].end);
         self.given += 1;

@@ -100,7 +100,7 @@ impl<'t, 's> Access<'_, 't, 's> {
     fn add_headers(&mut self, relation: &Arc<RelationDescriptor>, batch: &mut RowBatch) -> Result<()> {
         let open = self.table(relation)?;
         let mut with = RowBatch::default();
-        while let Some(row) = batch.next() {
+        while let Some(row) = batch.next_row() {
             let header = open.table.heap().fetch_version(self.cx.session, row.ctid, SystemValues::of)?;
             with.push(row.ctid, row.bytes, header.unwrap_or_default());
         }

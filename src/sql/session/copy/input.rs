@@ -71,7 +71,7 @@ impl Reader {
     pub fn finish(&mut self, formats: &Formats, now: i64) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         if self.options.layout == Layout::Binary {
-            if !self.is_over && self.has_begun && !self.left.is_empty() || !self.has_begun {
+            if !self.has_begun || !self.is_over && !self.left.is_empty() {
                 return Err(malformed("COPY file signature not recognized"));
             }
             return Ok(rows);

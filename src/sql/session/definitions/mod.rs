@@ -4,9 +4,11 @@ mod alter;
 mod columns;
 mod constraints;
 mod copy_of_query;
+mod databases;
 mod drops;
 mod index;
 mod names;
+mod roles;
 mod sequence;
 mod table;
 mod view;
@@ -71,6 +73,18 @@ impl Session {
             }
             Definition::Comment { object, name, column_of, text } => {
                 defining.comment(object, name, column_of.as_ref(), text.as_deref())?
+            }
+            Definition::CreateRole { kind, name, options } => defining.create_role(*kind, name, options)?,
+            Definition::AlterRole { name, options } => defining.alter_role(name, options)?,
+            Definition::DropRole { names, if_exists } => defining.drop_role(names, *if_exists)?,
+            Definition::Grant(grant) => {
+                let done = defining.grant_roles(grant)?;
+                let tag = if grant.revoke { "REVOKE ROLE" } else { "GRANT ROLE" };
+                return Ok(done.then(|| tag.to_owned()));
+            }
+            Definition::CreateDatabase { name, options } => defining.create_database(name, options)?,
+            Definition::DropDatabase { name, if_exists, force } => {
+                defining.drop_database(name, *if_exists, *force)?
             }
             Definition::Lock { tables, mode, nowait: false } => defining.lock(tables, mode)?,
             _ => return Ok(None),
