@@ -130,6 +130,7 @@ fn constraint_text(
     access: &mut Access<'_, '_, '_>,
     table: &RelationDescriptor,
     constraint: &ConstraintDescriptor,
+    is_pretty: bool,
 ) -> Result<String> {
     let columns = names(table, &constraint.columns);
     let index = table.indexes.iter().find(|index| index.oid == constraint.index);
@@ -138,7 +139,10 @@ fn constraint_text(
         None => String::new(),
     };
     let mut text = match constraint.kind {
-        ConstraintKind::Check => format!("CHECK ({})", constraint.expression.as_deref().unwrap_or_default()),
+        ConstraintKind::Check => {
+            let text = constraint.expression.as_deref().unwrap_or_default();
+            format!("CHECK ({})", if is_pretty { bare(text) } else { text })
+        }
         ConstraintKind::NotNull => format!("NOT NULL {columns}"),
         ConstraintKind::PrimaryKey => format!("PRIMARY KEY ({columns}){include}"),
         ConstraintKind::Unique => {
@@ -161,6 +165,25 @@ fn constraint_text(
         text += " NOT VALID";
     }
     Ok(text)
+}
+
+/// An expression without the parentheses around all of it.
+fn bare(text: &str) -> &str {
+    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else { return text };
+    let mut depth = 0_i32;
+    let mut in_quotes = false;
+    for c in inner.chars() {
+        match c {
+            '\'' => in_quotes = !in_quotes,
+            '(' if !in_quotes => depth += 1,
+            ')' if !in_quotes => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return text;
+        }
+    }
+    inner
 }
 
 fn foreign_text(
@@ -187,13 +210,14 @@ fn foreign_text(
 
 fn get_constraintdef(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let oid = oid_of(&args[0]);
+    let is_pretty = args.get(1) == Some(&Datum::Bool(true));
     with_tables(call.ctx.host, |access| {
         let Some((_, row)) = access.cx.row_of::<PgConstraint>(PG_CONSTRAINT_OID_INDEX, oid)? else {
             return Ok(Datum::Null);
         };
         let Some(table) = access.cx.relation_by_oid(row.conrelid)? else { return Ok(Datum::Null) };
         match table.constraints.iter().find(|constraint| constraint.oid == oid) {
-            Some(constraint) => constraint_text(access, &table, constraint).map(Datum::text),
+            Some(constraint) => constraint_text(access, &table, constraint, is_pretty).map(Datum::text),
             None => Ok(Datum::Null),
         }
     })
@@ -217,7 +241,7 @@ pub fn role_name(oid: u32, ctx: &mut Context<'_>) -> Result<Option<String>> {
 
 fn get_userbyid(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let oid = oid_of(&args[0]);
-    let name = role_name(oid, call.ctx)?;
+    let name = if call.ctx.host.has_tables() { role_name(oid, call.ctx)? } else { None };
     Ok(Datum::text(name.unwrap_or_else(|| format!("unknown (OID={oid})"))))
 }
 
@@ -243,6 +267,9 @@ fn comment(call: &mut Call<'_, '_>, object: u32, class: u32, part: i32) -> Resul
 
 fn obj_description(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
     let Datum::Text(catalog) = &args[1] else { return Ok(Datum::Null) };
+    if !call.ctx.host.has_tables() {
+        return Ok(Datum::Null);
+    }
     let class = with_tables(call.ctx.host, |access| access.cx.oid_by_name(Some("pg_catalog"), catalog, &[]))?;
     match class {
         Some(class) => comment(call, oid_of(&args[0]), class, 0),
@@ -294,3 +321,21 @@ pub const FUNCTIONS: &[Function] = &[
     set("pg_partition_ancestors", 3425, &[Type::REGCLASS], Type::REGCLASS, partition_ancestors),
     function("pg_relation_is_publishable", 6121, &[Type::REGCLASS], B, is_publishable).stable(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn only_parentheses_around_all_of_it_go() {
+        for (text, expected) in [
+            ("(x > 0)", "x > 0"),
+            ("((a) = (b))", "(a) = (b)"),
+            ("(a) = (b)", "(a) = (b)"),
+            ("(a = ')')", "a = ')'"),
+            ("a", "a"),
+        ] {
+            assert_eq!(bare(text), expected);
+        }
+    }
+}

@@ -104,19 +104,6 @@ fn client_encoding(call: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
     Ok(Datum::text(call.ctx.host.show("client_encoding")?.unwrap_or_else(|| "UTF8".to_owned())))
 }
 
-/// The only role that is there without a catalog is the first one.
-fn user_by_id(call: &mut Call<'_, '_>, args: &[Datum]) -> Result<Datum> {
-    let oid = whole(&args[0]);
-    Ok(Datum::text(match oid {
-        10 => call.ctx.host.facts().session_user.clone(),
-        _ => format!("unknown (OID={oid})"),
-    }))
-}
-
-fn no_text(_: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
-    Ok(Datum::Null)
-}
-
 fn no_oid(_: &mut Call<'_, '_>, _: &[Datum]) -> Result<Datum> {
     Ok(Datum::Oid(0))
 }
@@ -183,9 +170,6 @@ pub const FUNCTIONS: &[Function] = {
         function("pg_encoding_to_char", 1597, &[T::INT4], T::NAME, encoding_to_char).stable(),
         function("getdatabaseencoding", 1039, &[], T::NAME, database_encoding).stable(),
         function("pg_client_encoding", 810, &[], T::NAME, client_encoding).stable(),
-        function("pg_get_userbyid", 1642, &[T::OID], T::NAME, user_by_id).stable(),
-        function("obj_description", 1215, &[T::OID, T::NAME], T::TEXT, no_text).stable(),
-        function("shobj_description", 1993, &[T::OID, T::NAME], T::TEXT, no_text).stable(),
         function("pg_my_temp_schema", 2854, &[], T::OID, no_oid).stable(),
         function("pg_jit_available", 315, &[], T::BOOL, no_bool).volatile(),
         function("pg_column_size", 1269, &[T::ANY], T::INT4, column_size).stable(),

@@ -51,26 +51,20 @@ pub fn fields(line: &[u8], options: &Options) -> Vec<Field> {
 }
 
 fn text_fields(line: &[u8], options: &Options) -> Vec<Field> {
-    let mut fields = Vec::new();
-    let mut start = 0;
-    let mut at = 0;
-    while at <= line.len() {
-        if at < line.len() && line[at] == b'\\' {
+    let field = |raw: &[u8]| (raw != options.null.as_bytes()).then(|| unescaped(raw));
+    let (mut fields, mut start, mut at) = (Vec::new(), 0, 0);
+    while at < line.len() {
+        if line[at] == b'\\' {
             at += 2;
             continue;
         }
-        if at >= line.len() || line[at] == options.delimiter {
-            let raw = &line[start..at.min(line.len())];
-            fields.push((raw != options.null.as_bytes()).then(|| unescaped(raw)));
+        if line[at] == options.delimiter {
+            fields.push(field(&line[start..at]));
             start = at + 1;
         }
         at += 1;
     }
-    if at > line.len() + 1 {
-        // A backslash at the very end swallowed the place where the last column ends.
-        let raw = line.get(start..).unwrap_or_default();
-        fields.push((raw != options.null.as_bytes()).then(|| unescaped(raw)));
-    }
+    fields.push(field(line.get(start..).unwrap_or_default()));
     fields
 }
 

@@ -108,15 +108,18 @@ impl Defining<'_> {
                 return self.alter_column(relation, column, change);
             }
             AlterAction::Rename(name) => {
+                self.refuse_views(relation, "renaming what a view reads")?;
                 with_tables(self.host, |access| access.cx.rename_relation(oid, &name.text))?;
             }
             AlterAction::RenameColumn(from, to) => {
+                self.refuse_views(relation, "renaming what a view reads")?;
                 with_tables(self.host, |access| access.cx.rename_column(oid, &from.text, &to.text))?;
             }
             AlterAction::RenameConstraint(from, to) => {
                 with_tables(self.host, |access| access.cx.rename_constraint(oid, &from.text, &to.text))?;
             }
             AlterAction::SetSchema(name) => {
+                self.refuse_views(relation, "moving what a view reads")?;
                 let namespace = self.schema(&name.text)?;
                 with_tables(self.host, |access| access.cx.set_relation_schema(oid, namespace))?;
             }
@@ -137,6 +140,21 @@ impl Defining<'_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Views are kept as their text, in which a new name would not be found.
+    fn refuse_views(&mut self, relation: &RelationDescriptor, what: &str) -> Result<()> {
+        let query = format!(
+            "SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid = {} AND refobjid = {} AND classid = {} \
+             AND deptype = 'n' LIMIT 1",
+            crate::catalog::schema::PG_CLASS,
+            relation.oid,
+            crate::catalog::schema::PG_REWRITE
+        );
+        match self.session.run_internal(self.host, &query)?.is_empty() {
+            true => Ok(()),
+            false => self.not_yet(None, what),
+        }
     }
 
     fn alter_sequence(&mut self, relation: &RelationDescriptor, options: &[SequenceOption]) -> Result<()> {
@@ -301,6 +319,7 @@ impl Defining<'_> {
         if using.is_some() || relation.kind != RelationKind::Table {
             return Ok(false);
         }
+        self.refuse_views(relation, "a new type for a column of a table that a view reads")?;
         let (to, typmod) = {
             let environment = self.session.environment(self.host);
             crate::sql::analyze::relation::column_data_type(ty, self.source, &environment)?

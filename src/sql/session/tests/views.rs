@@ -108,7 +108,10 @@ fn alter_system_and_refusals() {
         ("drop materialized view v", "error 0A000 DROP MATERIALIZED VIEW is not supported yet @1"),
         ("alter table t add b int", "error 0A000 ALTER TABLE is not supported yet @1"),
         ("listen x", "error 0A000 LISTEN is not supported yet @1"),
-        ("declare c cursor for select 1", "error 0A000 DECLARE CURSOR is not supported yet @1"),
+        (
+            "declare c cursor for select 1",
+            "error 25P01 DECLARE CURSOR can only be used in transaction blocks",
+        ),
         ("copy t from stdin", "error 0A000 COPY is not supported yet @1"),
         ("vacuum", "error 0A000 VACUUM is not supported yet @1"),
         ("insert into t values (1)", "error 42P01 relation \"t\" does not exist @13"),
