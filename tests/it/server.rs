@@ -8,6 +8,7 @@ pub mod durability;
 mod faults;
 mod lifecycle;
 mod store;
+mod tables;
 mod twophase;
 mod users;
 pub mod workers;
@@ -22,10 +23,11 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::harness::Test;
 
 /// All tables of this folder.
-pub const TESTS: [&[Test]; 18] = [
+pub const TESTS: [&[Test]; 19] = [
     lifecycle::TESTS,
     archiving::TESTS,
     store::TESTS,
+    tables::TESTS,
     twophase::TESTS,
     connections::packets::TESTS,
     connections::limits::TESTS,

@@ -9,6 +9,7 @@ use crate::sql::analyze::expr::Expr;
 use crate::sql::plan::{self, ConflictAction, ModifyKind, OnConflict};
 use crate::sql::tables::{CTID, RowBatch, SYSTEM_COLUMNS, TABLEOID, WriteConflict, tid, with_tables};
 use crate::sql::types::{Datum, Row};
+use crate::txn::Xid;
 
 use super::constraints::{complete, duplicate};
 use super::references::{self, note_delete, note_insert, note_update};
@@ -120,10 +121,17 @@ impl Modify {
         let relation = &self.plan.relation;
         let mut batch = RowBatch::default();
         let found = with_tables(ctx.host, |access| {
-            let locked = access.lock_row(relation, other, RowLock::Update, true)?;
+            let mut locked = access.lock_row(relation, other, RowLock::Update, true)?;
             access.fetch_version(relation, other, &mut batch)?;
             let shape = access.table(relation)?.shape.clone();
-            let values = batch.next_row().map(|row| row.values(&shape)).transpose()?;
+            let row = batch.next_row();
+            // What this command has inserted it does not see. It was taken for a row that is gone, and looked for for ever.
+            if let (Err(WriteConflict::Deleted), Some(row)) = (&locked, &row)
+                && Xid::new(row.system.xmin).is_some_and(|xid| access.cx.session.transaction.is_own(xid))
+            {
+                locked = Err(WriteConflict::SelfModified { command: row.system.cmin });
+            }
+            let values = row.map(|row| row.values(&shape)).transpose()?;
             Ok((locked, values))
         })?;
         let old = match found {

@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use tuskd::auth::password::PasswordSettings;
-use tuskd::auth::roles::{RoleOptions, RolesFile};
 
 use super::TestServer;
+use super::connections::client::Client;
+use super::connections::limits::owner;
 use crate::harness::Test;
 
 /// All tables of this folder.
@@ -36,16 +36,10 @@ impl DriverServer {
         let root = write_certificates(&server);
         let hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(server.dir.join("pg_hba.conf"), hba).expect("writable");
-        let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
-        let options = RoleOptions {
-            login: Some(true),
-            password: Some(Some(PASSWORD.to_owned())),
-            ..RoleOptions::default()
-        };
-        roles.create(USER, options, &PasswordSettings::default()).expect("a new name");
-        roles.write(&server.dir).expect("writable");
         server.launch();
         server.wait_for_log("database system is ready to accept connections", 1);
+        let role = format!("create role {USER} login password '{PASSWORD}'");
+        assert_eq!(Client::session(&server, &owner()).query(&role), ["C CREATE ROLE", "Z I"]);
         Self { server, root }
     }
 

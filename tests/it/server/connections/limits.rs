@@ -4,8 +4,6 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tuskd::auth::password::PasswordSettings;
-use tuskd::auth::roles::{RoleOptions, RolesFile};
 
 use super::client::Client;
 use crate::harness::{Test, tests};
@@ -27,12 +25,16 @@ const RESERVED: &str =
     "FATAL 53300: remaining connection slots are reserved for roles with the SUPERUSER attribute";
 const FULL: &str = "FATAL 53300: sorry, too many clients already";
 
-/// A role that is nothing but allowed to log in.
-fn add_ordinary_role(server: &TestServer) {
-    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
-    let options = RoleOptions { login: Some(true), ..RoleOptions::default() };
-    roles.create("ordinary", options, &PasswordSettings::default()).expect("a new name");
-    roles.write(&server.dir).expect("writable");
+/// Definitions of roles, by the owner.
+fn define(server: &TestServer, statements: &[&str]) {
+    let mut session = Client::session(server, &owner());
+    for statement in statements {
+        let answer = session.query(statement);
+        assert!(answer[0].starts_with("C "), "{statement}: {answer:?}");
+    }
+    let pid = Pid::from_raw(session.pid).expect("a pid");
+    drop(session);
+    crate::server::wait_until_gone(pid);
 }
 
 fn descriptors(server: &TestServer) -> usize {
@@ -52,10 +54,8 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
 }
 
 fn a_burst_gets_every_slot_but_the_reserved() {
-    let mut server = TestServer::init("max_spare_backends = 8\n");
-    add_ordinary_role(&server);
-    server.launch();
-    server.wait_for_log("database system is ready to accept connections", 1);
+    let server = TestServer::start("max_spare_backends = 8\n");
+    define(&server, &["create role ordinary login"]);
     wait_for("eight spares", || spares(&server) == 8);
     let (fds, children) = (descriptors(&server), server.children().len());
     for _ in 0..3 {
@@ -107,20 +107,21 @@ fn come(server: &TestServer, user: &str, stay: &mut Vec<Client>) -> Option<Strin
 fn reserved_slots_are_for_members_and_superusers() {
     const FOR_MEMBERS: &str = "FATAL 53300: remaining connection slots are reserved for roles with privileges of the \
                                \"pg_use_reserved_connections\" role";
-    let mut server = TestServer::init(
+    let server = TestServer::start(
         "max_connections = 8\nsuperuser_reserved_connections = 3\nreserved_connections = 2\n",
     );
-    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
-    for (name, inherit) in [("ordinary", true), ("operators", true), ("member", true), ("distant", false)] {
-        let options = RoleOptions { login: Some(true), inherit: Some(inherit), ..RoleOptions::default() };
-        roles.create(name, options, &PasswordSettings::default()).expect("a new name");
-    }
-    roles.grant("pg_use_reserved_connections", "operators", &owner()).expect("both are there");
-    roles.grant("operators", "member", &owner()).expect("both are there");
-    roles.grant("operators", "distant", &owner()).expect("both are there");
-    roles.write(&server.dir).expect("writable");
-    server.launch();
-    server.wait_for_log("database system is ready to accept connections", 1);
+    define(
+        &server,
+        &[
+            "create role ordinary login",
+            "create role operators login",
+            "create role member login",
+            "create role distant login noinherit",
+            "grant pg_use_reserved_connections to operators",
+            "grant operators to member",
+            "grant operators to distant",
+        ],
+    );
     let mut clients = Vec::new();
     for (user, told) in [
         ("ordinary", None),
@@ -143,20 +144,15 @@ fn reserved_slots_are_for_members_and_superusers() {
 }
 
 fn a_role_has_as_many_sessions_as_it_may() {
-    let mut server = TestServer::init("");
-    let mut roles = RolesFile::read(&server.dir).expect("init wrote it");
-    for (name, limit, superuser) in [("limited", 2, false), ("nil", 0, false), ("boss", 0, true)] {
-        let options = RoleOptions {
-            login: Some(true),
-            superuser: Some(superuser),
-            connection_limit: Some(limit),
-            ..RoleOptions::default()
-        };
-        roles.create(name, options, &PasswordSettings::default()).expect("new");
-    }
-    roles.write(&server.dir).expect("writable");
-    server.launch();
-    server.wait_for_log("database system is ready to accept connections", 1);
+    let server = TestServer::start("");
+    define(
+        &server,
+        &[
+            "create role limited login connection limit 2",
+            "create role nil login connection limit 0",
+            "create role boss login superuser connection limit 0",
+        ],
+    );
     let mut clients = Vec::new();
     let told = "FATAL 53300: too many connections for role \"limited\"";
     for (user, told) in [
