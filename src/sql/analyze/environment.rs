@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use crate::catalog::descriptor::RelationDescriptor;
-use crate::report::Result;
+use crate::report::{Report, Result, SqlState};
 use crate::sql::host::Host;
 use crate::sql::tables::{Access, with_tables};
 use crate::sql::types::Formats;
@@ -91,8 +91,13 @@ impl Environment for SessionEnvironment<'_> {
             return Ok(None);
         }
         let path = self.path()?;
-        let found = self.with_tables(|access| access.cx.open_relation(schema, name, path, mode))?;
+        let (found, role) = self
+            .with_tables(|access| Ok((access.cx.open_relation(schema, name, path, mode)?, access.cx.role)))?;
         if let Some(relation) = &found {
+            if !self.host.borrow().facts().superuser && !may_use(relation, role) {
+                let message = format!("permission denied for {} {}", relation.kind.noun(), relation.name);
+                return Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message));
+            }
             self.used.borrow_mut().push((relation.clone(), mode));
         }
         Ok(found)
@@ -119,6 +124,14 @@ impl Environment for SessionEnvironment<'_> {
     fn take_used(&self) -> Vec<UsedRelation> {
         std::mem::take(&mut self.used.borrow_mut())
     }
+}
+
+/// Whether a role that is no superuser may read a relation, or write to it where anybody may. As long as there is no `GRANT` of
+/// tables, its owner may, and everybody may read the system's, but for those that have secrets.
+fn may_use(relation: &RelationDescriptor, role: u32) -> bool {
+    const SECRET: [&str; 5] =
+        ["pg_authid", "pg_statistic", "pg_statistic_ext_data", "pg_subscription", "pg_user_mapping"];
+    relation.owner == role || relation.is_system && !SECRET.contains(&relation.name.as_str())
 }
 
 /// `search_path` with what stands before it unsaid: the session's own tables, then the system's.

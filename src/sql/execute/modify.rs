@@ -60,6 +60,7 @@ impl Modify {
         let plan = &self.plan;
         complete(&plan.relation, &mut row, &plan.generated, &plan.checks, ctx)?;
         loop {
+            ctx.host.check_interrupts()?;
             if let Some(conflict) = on_conflict
                 && let Some(other) = self.other_row(conflict, &row, ctx)?
             {
@@ -198,6 +199,7 @@ impl Modify {
         let relation = &self.plan.relation;
         let width = relation.columns.len();
         loop {
+            ctx.host.check_interrupts()?;
             let Some(ctid) = address(&row, at + width)? else { return Ok(None) };
             let new = self.assigned(&row[at..at + width], set, &row, ctx)?;
             let outcome = with_tables(ctx.host, |access| access.update(relation, ctid, &new, changes_keys))?;
@@ -231,6 +233,7 @@ impl Modify {
         let relation = &self.plan.relation;
         let width = relation.columns.len();
         loop {
+            ctx.host.check_interrupts()?;
             let Some(ctid) = address(&row, at + width)? else { return Ok(None) };
             let outcome = with_tables(ctx.host, |access| access.delete(relation, ctid))?;
             let conflict = match outcome {

@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = tests![
     a_row_that_another_changes_is_waited_for_and_looked_at_again,
     definitions_of_one_session_are_seen_by_others_when_they_commit,
     rows_and_tables_outlive_a_crash,
+    tables_and_passwords_are_their_owners,
 ];
 
 fn session(server: &TestServer) -> Client {
@@ -72,4 +73,31 @@ fn rows_and_tables_outlive_a_crash() {
     assert_eq!(rows(&mut two, "select count(*), min(b) from k"), ["D 1000 row 1"]);
     assert_eq!(rows(&mut two, "select b from k where a = 500"), ["D row 500"]);
     assert_eq!(rows(&mut two, "select * from gone"), ["ERROR 42P01: relation \"gone\" does not exist"]);
+}
+
+/// Who is neither superuser nor owner sees no password and no table of somebody else's, and removes none: the catalog's first
+/// days let everybody do it all.
+fn tables_and_passwords_are_their_owners() {
+    let server = TestServer::start("");
+    let mut one = session(&server);
+    one.query("create role joe login");
+    one.query("create role kim login password 'x'; create table secret (a int); create view shown as select 1 as one");
+    let mut joe = Client::session(&server, "joe");
+    for (statement, told) in [
+        ("select rolpassword from pg_authid", "permission denied for table pg_authid"),
+        ("select * from secret", "permission denied for table secret"),
+        ("select * from shown", "permission denied for view shown"),
+        ("insert into secret values (1)", "permission denied for table secret"),
+        ("copy secret to stdout", "permission denied for table secret"),
+        ("drop table secret", "must be owner of table secret"),
+        ("alter table secret add b int", "must be owner of table secret"),
+        ("truncate secret", "must be owner of table secret"),
+        ("drop schema public cascade", "must be owner of schema public"),
+    ] {
+        assert_eq!(rows(&mut joe, statement), [format!("ERROR 42501: {told}")], "{statement}");
+    }
+    assert_eq!(rows(&mut joe, "select count(*) > 0 from pg_class"), ["D t"]);
+    joe.query("create table own (a int); insert into own values (1)");
+    assert_eq!(rows(&mut joe, "select * from own"), ["D 1"]);
+    assert_eq!(rows(&mut one, "select * from own"), ["D 1"]);
 }

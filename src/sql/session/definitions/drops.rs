@@ -47,6 +47,11 @@ impl Defining<'_> {
 
     fn dropped_schema(&mut self, name: &QualifiedName, if_exists: bool) -> Result<Option<ObjectAddress>> {
         let found = with_tables(self.host, |access| access.cx.schema_oid(name.last()))?;
+        if found.is_some() && !self.host.facts().superuser {
+            // Its owner may, by rights; who that is is not looked up yet.
+            let message = format!("must be owner of schema {}", name.last());
+            return Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        }
         match found {
             Some(oid) => Ok(Some(ObjectAddress::of(PG_NAMESPACE, oid))),
             None if if_exists => {

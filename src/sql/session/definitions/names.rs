@@ -69,7 +69,7 @@ impl Defining<'_> {
         }
     }
 
-    /// A relation that may be there, locked.
+    /// A relation that may be there, locked. Only its owner changes it, or builds upon it.
     pub(super) fn find_relation(
         &mut self,
         name: &QualifiedName,
@@ -77,7 +77,16 @@ impl Defining<'_> {
     ) -> Result<Option<Arc<RelationDescriptor>>> {
         let (schema, last) = self.parts(name)?;
         let path = search_path(&*self.host)?;
-        with_tables(self.host, |access| access.cx.open_relation(schema, last, &path, mode))
+        let (found, role) = with_tables(self.host, |access| {
+            Ok((access.cx.open_relation(schema, last, &path, mode)?, access.cx.role))
+        })?;
+        if let Some(relation) = &found
+            && !(self.host.facts().superuser || relation.is_system || relation.owner == role)
+        {
+            let message = format!("must be owner of {} {}", relation.kind.noun(), relation.name);
+            return Err(Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        }
+        Ok(found)
     }
 
     /// A relation as it is now.
