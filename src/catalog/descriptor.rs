@@ -127,7 +127,7 @@ pub struct RelationDescriptor {
     pub statistics: (f32, i32),
     /// It is one of the catalogs.
     pub is_system: bool,
-    /// Its rows are made by the program ([`FixedCatalog`](super::fixed::FixedCatalog)), not read from files.
+    /// Its rows are made by the program ([`fixed`](super::fixed)), not read from files.
     pub is_fixed: bool,
 }
 

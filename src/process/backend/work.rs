@@ -9,6 +9,8 @@ use super::super::store::{flush_settings, sync_method};
 use super::waiting::StatementWaiter;
 use crate::access::StoreSession;
 use crate::access::relation_files::TransactionFiles;
+use crate::catalog::requests::{DropBehavior, ObjectAddress};
+use crate::catalog::schema::PG_NAMESPACE;
 use crate::catalog::{Catalog, Cx, Waiter};
 use crate::config;
 use crate::report::{Report, Result, Severity, SqlState};
@@ -204,13 +206,32 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
+    /// Drops the session's temporary tables.
+    fn drop_temporary(&mut self, ctx: &mut ProcessContext<'s>, now: i64) -> Result<()> {
+        let Some(schema) = self.store.as_deref().and_then(|store| store.catalog.temporary_schema()) else {
+            return Ok(());
+        };
+        self.with_tables(ctx, (None, None), &mut |access| {
+            // It may have been rolled back.
+            if access.cx.schema_name(schema)?.is_some() {
+                let schema = ObjectAddress::of(PG_NAMESPACE, schema);
+                access.cx.drop_objects(&[schema], DropBehavior::Cascade)?;
+            }
+            Ok(())
+        })?;
+        self.commit(ctx, now)
+    }
+
     /// The session is over: what is open is rolled back, every lock given back, and what was committed made durable.
-    pub fn end(&mut self, ctx: &ProcessContext<'s>, now: i64) {
+    pub fn end(&mut self, ctx: &mut ProcessContext<'s>, now: i64) {
         let ended = self.event(ctx, TransactionEvent::Abort, now);
+        let dropped = self.drop_temporary(ctx, now).inspect_err(|_| {
+            let _ = self.event(ctx, TransactionEvent::Abort, now);
+        });
         let Some(mut store) = self.store.take() else { return };
         store.session.locks.release_all(ctx.me);
         let flushed = self.unflushed.map_or(Ok(()), |end| store.session.store.log.make_durable(end));
-        for report in [ended, flushed].into_iter().filter_map(std::result::Result::err) {
+        for report in [ended, dropped, flushed].into_iter().filter_map(std::result::Result::err) {
             ctx.log(&report);
         }
     }

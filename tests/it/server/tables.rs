@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = tests![
     definitions_of_one_session_are_seen_by_others_when_they_commit,
     rows_and_tables_outlive_a_crash,
     tables_and_passwords_are_their_owners,
+    temporary_tables_go_with_their_session,
 ];
 
 fn session(server: &TestServer) -> Client {
@@ -100,4 +101,21 @@ fn tables_and_passwords_are_their_owners() {
     joe.query("create table own (a int); insert into own values (1)");
     assert_eq!(rows(&mut joe, "select * from own"), ["D 1"]);
     assert_eq!(rows(&mut one, "select * from own"), ["D 1"]);
+}
+
+/// Temporary tables outlived their session in the catalog and on disk.
+fn temporary_tables_go_with_their_session() {
+    let server = TestServer::start("");
+    let mut one = session(&server);
+    one.query("create temp table passing (a serial primary key); insert into passing default values");
+    one.query("begin; create temp table open (a int)");
+    let mut two = session(&server);
+    let count = "select count(*) from pg_class where relname ~ '^passing'";
+    assert_eq!(rows(&mut two, count), ["D 3"]);
+    drop(one);
+    let started = std::time::Instant::now();
+    while rows(&mut two, count) != ["D 0"] {
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", rows(&mut two, count));
+    }
+    assert_eq!(rows(&mut two, "select nspname from pg_namespace where nspname ~ '^pg_temp'"), [""; 0]);
 }
